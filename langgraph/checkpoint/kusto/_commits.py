@@ -1,0 +1,256 @@
+"""Commits: from rows accepted to rows acknowledged, and nothing lost in between.
+
+Rules:
+- Admission first: bytes not yet acknowledged and rows not yet visible are both bounded; full means
+  wait, then `BackpressureError`.
+- Each commit is one task. Cancelling the caller does not stop it, so that a put is whole or absent
+  and never of two shapes; it is undone (forgotten locally) only when it failed.
+- What fails with nobody waiting is kept and raised on the next call, on `flush` and on close.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
+
+from . import _kql
+from ._clock import format_ticks
+from ._memory import Memory
+from ._transport import Table
+from ._writer import Intake, Writer
+from .errors import BackpressureError, KustoCheckpointError, SaverClosedError
+from .options import SaverOptions
+
+if TYPE_CHECKING:
+    from typing_extensions import LiteralString
+
+logger = logging.getLogger(__name__)
+
+_CONFIRM_FROM_ROWS = 1_000  # reads look through a thread's rows in the overlay
+_CONFIRM_LIMIT = 2_000
+_CONFIRM_PAUSE_SECONDS = 0.2
+
+
+class RunQuery(Protocol):
+    """Runs one of the texts of `_kql`."""
+
+    async def __call__(
+        self, text: LiteralString, parameters: Mapping[str, str | int]
+    ) -> list[Table]: ...
+
+
+@dataclass(frozen=True)
+class _Commit:
+    """What a task of the core writes, and how to forget it."""
+
+    what: str
+    undo: Callable[[], None]
+    listener: Callable[[asyncio.Task[None]], None]
+    """Keeps a failure that nobody waits for."""
+
+
+class Commits:
+    """The commits of one core, on its event loop."""
+
+    def __init__(
+        self, writer: Writer, memory: Memory, options: SaverOptions, query: RunQuery
+    ) -> None:
+        self._writer = writer
+        self._memory = memory
+        self._options = options
+        self._query = query
+        self._intake = Intake(options.intake_bytes, options.intake_timeout)
+        self._running: dict[asyncio.Task[None], _Commit] = {}
+        self._background: set[asyncio.Task[None]] = set()
+        self._confirming = asyncio.Lock()
+        self._closing = False
+
+    def __repr__(self) -> str:
+        return f"<Commits running={len(self._running)} {self._intake!r}>"
+
+    async def run(
+        self,
+        send: Callable[[], Awaitable[None]],
+        undo: Callable[[], None],
+        size_bytes: int,
+        what: str,
+    ) -> None:
+        """Run `send` as a task of the core, and wait for it in `acknowledged` mode.
+
+        Cancelling the caller leaves the task alone: the rows may still be written, and a failure is
+        then kept for the next call.
+        """
+
+        async def commit() -> None:
+            try:
+                await send()
+            except BaseException:
+                undo()
+                raise
+            finally:
+                self._intake.release(size_bytes)
+
+        task = asyncio.get_running_loop().create_task(commit())
+        listener = partial(self._keep_failure, what)
+        self._running[task] = _Commit(what, undo, listener)
+        task.add_done_callback(self._forget)
+        if self._options.write_mode == "buffered":
+            task.add_done_callback(listener)
+            return
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if self._closing and task.cancelled():
+                raise SaverClosedError from None
+            task.add_done_callback(listener)
+            raise
+
+    def _forget(self, task: asyncio.Task[None]) -> None:
+        self._running.pop(task, None)
+
+    def _keep_failure(self, what: str, task: asyncio.Task[None]) -> None:
+        if task.cancelled():  # `asyncio.run` cancels every task before it closes the loop
+            logger.error("%s was not written: the event loop ended", what)
+            self._memory.add_failure(what, loop_lost=True)
+        elif (error := task.exception()) is not None:
+            logger.error("%s was not written: %s", what, error)
+            self._memory.add_failure(f"{what}: {error}")
+
+    def raise_failures(self) -> None:
+        """Raise what failed in the background since the last call."""
+        error = self._memory.take_failures()
+        if error is not None:
+            raise error
+
+    def release(self, size_bytes: int) -> None:
+        """Give back the room of something admitted that was not committed after all."""
+        self._intake.release(size_bytes)
+
+    async def admit(self, size_bytes: int) -> None:
+        """Wait for room in the intake and the overlay.
+
+        Raises:
+            BackpressureError: There was none for `intake_timeout`.
+            SaverClosedError: The saver was closed meanwhile; no drain waits for what comes now.
+        """
+        if self._intake.has_room(size_bytes) and not self._overlay_is_full(size_bytes):
+            await self._take_room(size_bytes)
+        else:
+            # Rows that wait for a full batch or for `flush_interval` would keep the room till then.
+            self._writer.hurry()
+            try:
+                await self._take_room(size_bytes)
+            finally:
+                self._writer.relax()
+        overlay, bound = self._memory.overlay, self._options.overlay_bytes
+        full = overlay.size_bytes > bound // 2 or len(overlay) > _CONFIRM_FROM_ROWS
+        if full and not self._confirming.locked():
+            task = asyncio.get_running_loop().create_task(self._confirm_quietly())
+            self._background.add(task)
+            task.add_done_callback(self._background.discard)
+
+    async def _take_room(self, size_bytes: int) -> None:
+        await self._intake.admit(size_bytes)
+        try:
+            if self._overlay_is_full(size_bytes):
+                await self._make_room(size_bytes)
+            if self._closing:
+                raise SaverClosedError
+        except BaseException:
+            self._intake.release(size_bytes)
+            raise
+
+    def _overlay_is_full(self, size_bytes: int) -> bool:
+        held = self._memory.overlay.size_bytes
+        return bool(held) and held + size_bytes > self._options.overlay_bytes
+
+    async def _make_room(self, size_bytes: int) -> None:
+        """Ask Kusto what it shows by now until the overlay has room."""
+        overlay, loop = self._memory.overlay, asyncio.get_running_loop()
+        deadline = loop.time() + self._options.intake_timeout
+        while self._overlay_is_full(size_bytes):
+            if await self.confirm():
+                continue
+            if loop.time() > deadline:
+                raise BackpressureError(
+                    f"{overlay.size_bytes} bytes are acknowledged but not visible in Kusto after"
+                    f" {self._options.intake_timeout:g} s; raise overlay_bytes, or look at why"
+                    " ingested rows do not show"
+                )
+            await asyncio.sleep(_CONFIRM_PAUSE_SECONDS)
+
+    async def _confirm_quietly(self) -> None:
+        try:
+            await self.confirm()
+        except KustoCheckpointError as error:  # the next put that needs the room raises it
+            logger.warning("could not ask which rows are visible: %s", error)
+
+    async def confirm(self) -> int:
+        """Ask which acknowledged rows are visible, and drop those; give their number."""
+        async with self._confirming:
+            overlay = self._memory.overlay
+            asked = overlay.unconfirmed(_CONFIRM_LIMIT)
+            if not any((asked.checkpoints, asked.blobs, asked.writes, asked.tombstones)):
+                return 0
+            checkpoints, *counted = await self._query(
+                _kql.CONFIRM,
+                {
+                    "p_since": f"datetime({format_ticks(asked.oldest)})",  # not a string: a literal
+                    "p_checkpoints": ",".join(asked.checkpoints),
+                    "p_blobs": ",".join(asked.blobs),
+                    "p_writes": ",".join(asked.writes),
+                    "p_tombstones": ",".join(asked.tombstones),
+                },
+            )
+            shown = [row[0] for row in checkpoints.rows]
+            for table in counted:
+                shown += [row[0] for row in table.rows if row[1] == overlay.row_count_of(row[0])]
+            overlay.remove(shown)
+            return len(shown)
+
+    async def flush(self) -> None:
+        """Wait until everything accepted so far is answered.
+
+        Raises:
+            WriteFailedError: Something accepted earlier was not written.
+        """
+        self._writer.hurry()
+        try:
+            if self._running:
+                await asyncio.wait(list(self._running))
+        finally:
+            self._writer.relax()
+        self.raise_failures()
+
+    async def drain(self) -> None:
+        """Wait within `close_timeout`, note what was not written, then stop the writer."""
+        self._closing = True
+        self._writer.hurry()
+        if self._running:
+            await asyncio.wait(list(self._running), timeout=self._options.close_timeout)
+        left = dict(self._running)
+        for task, commit in left.items():
+            task.remove_done_callback(commit.listener)
+            self._memory.add_failure(
+                f"{commit.what}: not acknowledged within {self._options.close_timeout:g} s"
+            )
+        await self._writer.aclose()
+        for task in [*left, *self._background]:
+            task.cancel()
+        await asyncio.gather(*left, *self._background, return_exceptions=True)
+
+    def abandon(self) -> None:
+        """Give up a core whose event loop is gone; called from outside of it."""
+        for commit in list(self._running.values()):
+            commit.undo()
+            if self._options.write_mode == "buffered":
+                self._memory.add_failure(commit.what, loop_lost=True)
+            else:
+                logger.warning(
+                    "the event loop ended during %s; its outcome is unknown", commit.what
+                )
+        self._running.clear()

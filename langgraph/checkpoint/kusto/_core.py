@@ -1,0 +1,369 @@
+"""Core: what all clones of one saver share, and how rows get from a call to an acknowledgement.
+
+Rules:
+- Bytes only: serializing and deserializing is the caller's business, so clones may differ in serde.
+- `Memory` survives a change of event loop; `Core` lives on one loop and owns the connection.
+- Blobs are acknowledged before the row that refers to them is sent: the row is the commit record.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import anyio.to_thread
+
+from . import _kql
+from ._caches import LruMap
+from ._clock import TICKS_PER_DAY, ticks_from_unix_ns
+from ._commits import Commits
+from ._memory import Memory
+from ._pending_writes import PendingWrite, WriteSubmission
+from ._requests import PutRequest, WritesRequest
+from ._retry import RetryPolicy, run
+from ._rows import BlobRef, CheckpointKey, CheckpointParts, CheckpointPlan, plan_checkpoint
+from ._schema import BLOBS, CHECKPOINTS, RENEWAL_DAYS, TOMBSTONES, WRITES
+from ._tombstones import EPOCHS, Tombstone, killed_epochs, tombstones_from_rows
+from ._transport import Table, Transport
+from ._values import Encoded, encode_value
+from ._writer import Writer
+from .errors import WriteFailedError
+from .options import SaverOptions
+
+logger = logging.getLogger(__name__)
+
+OFF_LOOP_BYTES = 1024 * 1024
+"""Compressing or decoding more than this happens in a worker thread."""
+
+
+def now_ticks() -> int:
+    """The present."""
+    return ticks_from_unix_ns(time.time_ns())
+
+
+class Core:
+    """The writing half and the connection, on one event loop."""
+
+    def __init__(self, transport: Transport, options: SaverOptions, memory: Memory) -> None:
+        self.transport = transport
+        self.options = options
+        self.memory = memory
+        self.stats = memory.stats
+        self._query_slots = asyncio.Semaphore(options.max_queries)
+        self._writer = Writer(transport.ingest, options, self.stats)
+        self._commits = Commits(self._writer, memory, options, self.query)
+        self._blob_answers: dict[str, asyncio.Future[None]] = {}
+        self._lost_blobs: LruMap[str, bool] = LruMap(10_000)
+        self._opening = asyncio.Lock()
+        self._opened = False
+        self._policy = RetryPolicy(
+            attempts=options.max_retries + 1,
+            backoff=options.retry_backoff,
+            timeout=options.retry_timeout,
+        )
+
+    def __repr__(self) -> str:
+        return f"<Core {self._writer!r} {self._commits!r} {self.memory.overlay!r}>"
+
+    async def open(self) -> None:
+        """Open the transport, once."""
+        if self._opened:
+            return
+        async with self._opening:
+            if not self._opened:
+                await self.transport.open()
+                self._opened = True
+
+    # -- queries ---------------------------------------------------------------------------------
+
+    async def query(self, text: Any, parameters: Mapping[str, str | int]) -> list[Table]:
+        """Run a query, retrying what is transient; `text` is one of `_kql`."""
+
+        async def attempt() -> list[Table]:
+            async with self._query_slots:
+                self.stats.add("queries")
+                return await self.transport.query(text, parameters)
+
+        return await run(attempt, self._policy, what="query", count=self.stats.add)
+
+    def observe(self, written_at: int) -> None:
+        """Follow a time that was read."""
+        if not self.memory.clock.observe(written_at, now_ticks()):
+            logger.warning("a row was written more than a day in the future; check that clock")
+
+    # -- put -------------------------------------------------------------------------------------
+
+    async def put(self, request: PutRequest) -> None:
+        """Store a checkpoint; on return it is acknowledged, or accepted in `buffered` mode."""
+        self._commits.raise_failures()
+        written_at = self.memory.clock.issue(now_ticks())
+        size = sum(len(data) for _, data in request.values.values()) + len(request.checkpoint[1])
+        if size > OFF_LOOP_BYTES:
+            encoded = await anyio.to_thread.run_sync(_encode, request)
+        else:
+            encoded = _encode(request)
+        epoch = await self._epoch_for_put(request)
+        if self.memory.epochs.is_killed(epoch):
+            self.stats.add("dead_puts")
+            logger.warning(
+                "put into thread %r, which was deleted meanwhile: checkpoint %s stays dead",
+                request.key.thread_id,
+                request.key.checkpoint_id,
+            )
+        parts = CheckpointParts(
+            key=request.key,
+            parent_checkpoint_id=request.parent_checkpoint_id,
+            epoch=epoch,
+            run_id=request.run_id,
+            submission_id=_new_id("s"),
+            written_at=written_at,
+            checkpoint=encoded[0],
+            metadata=encoded[1],
+            values=encoded[2],
+            reused=request.reused,
+            versions={name: str(version) for name, version in request.versions.items()},
+            columns=request.columns,
+        )
+        plan = plan_checkpoint(parts, lambda: _new_id("b"))
+        rows = [copy.to_rows() for copy in plan.copies]
+        await self._submit_put(request, plan, rows)
+
+    async def _submit_put(
+        self, request: PutRequest, plan: CheckpointPlan, blob_rows: list[list[bytes]]
+    ) -> None:
+        memory, key = self.memory, request.key
+        sizes = [sum(map(len, rows)) for rows in blob_rows]
+        total = sum(sizes) + len(plan.row_json)
+        await self._commits.admit(total)
+        try:
+            needed = self._submit_blobs(plan, blob_rows, request.reused)
+        except BaseException:
+            self._commits.release(total)
+            raise
+        for copy, size in zip(plan.copies, sizes, strict=True):
+            memory.overlay.add_blob(copy, size)
+        memory.overlay.add_checkpoint(plan.row, len(plan.row_json))
+        memory.epochs.remember(key, plan.row.epoch)
+        stored = {copy.channel: copy.ref for copy in plan.copies if copy.channel}
+        memory.manifests.remember(key, {**request.reused, **stored}, request.versions)
+        self.stats.add("blobs_stored", len(plan.copies))
+        self.stats.add("blobs_reused", len(request.reused))
+        identities = [*(copy.ref.blob_id for copy in plan.copies), plan.row.submission_id]
+
+        async def send() -> None:
+            await _all(needed)
+            memory.overlay.acknowledge(identities[:-1])
+            await self._writer.submit(CHECKPOINTS, [plan.row_json])
+            memory.overlay.acknowledge(identities[-1:])
+
+        def undo() -> None:
+            memory.overlay.remove(identities)
+            memory.manifests.forget(key)
+
+        what = f"put of checkpoint {key.checkpoint_id} of thread {key.thread_id!r}"
+        await self._commits.run(send, undo, total, what)
+
+    def _submit_blobs(
+        self,
+        plan: CheckpointPlan,
+        blob_rows: list[list[bytes]],
+        reused: Mapping[str, BlobRef],
+    ) -> list[asyncio.Future[None]]:
+        """Submit new copies; give everything the checkpoint row has to wait for."""
+        needed: list[asyncio.Future[None]] = []
+        for ref in reused.values():
+            if ref.blob_id in self._lost_blobs:
+                raise WriteFailedError(
+                    f"checkpoint {plan.row.key.checkpoint_id} refers to a value of its parent that"
+                    " was not written; put it again"
+                )
+            if ref.blob_id in self._blob_answers:
+                needed.append(self._blob_answers[ref.blob_id])
+        for copy, rows in zip(plan.copies, blob_rows, strict=True):
+            answer = self._writer.submit(BLOBS, rows)
+            self._blob_answers[copy.ref.blob_id] = answer
+            answer.add_done_callback(partial(self._blob_answered, copy.ref.blob_id))
+            needed.append(answer)
+        return needed
+
+    def _blob_answered(self, blob_id: str, answer: asyncio.Future[None]) -> None:
+        self._blob_answers.pop(blob_id, None)
+        if answer.cancelled() or answer.exception() is not None:
+            self._lost_blobs.put(blob_id, True)
+
+    async def _epoch_for_put(self, request: PutRequest) -> str:
+        """Inherit the epoch of the parent, or start one (see `Epochs`)."""
+        key, epochs = request.key, self.memory.epochs
+        if request.parent_checkpoint_id:
+            parent = replace(key, checkpoint_id=request.parent_checkpoint_id)
+        elif key.checkpoint_ns:
+            enclosing = _enclosing(key, request.checkpoint_map)
+            if enclosing is None:
+                return _new_id("e")
+            parent = enclosing
+        else:
+            return _new_id("e")
+        return (
+            epochs.of(parent)
+            or await self._find_epoch(parent)
+            or epochs.latest(key.thread_id)
+            or _new_id("e")
+        )
+
+    async def _find_epoch(self, key: CheckpointKey) -> str | None:
+        """Ask Kusto for the epoch of a checkpoint; a living copy before a dead one."""
+        stored, stones = await self.query(
+            _kql.FIND_EPOCH,
+            {"p_thread": key.thread_id, "p_ns": key.checkpoint_ns, "p_id": key.checkpoint_id},
+        )
+        killed = killed_epochs(tombstones_from_rows(stones.records()))
+        self.memory.epochs.kill(killed)
+        found = sorted(record["epoch"] for record in stored.records() if record["epoch"])
+        living = [epoch for epoch in found if not self.memory.epochs.is_killed(epoch)]
+        if not found:
+            return None
+        epoch = (living or found)[-1]
+        self.memory.epochs.remember(key, epoch)
+        return str(epoch)
+
+    # -- put_writes ------------------------------------------------------------------------------
+
+    async def put_writes(self, request: WritesRequest) -> None:
+        """Store the writes of one call, all or none."""
+        self._commits.raise_failures()
+        if not request.writes:
+            return
+        written_at = self.memory.clock.issue(now_ticks())
+        size = sum(len(value[1]) for _, _, value in request.writes)
+        if size > OFF_LOOP_BYTES:
+            writes = await anyio.to_thread.run_sync(_encode_writes, request)
+        else:
+            writes = _encode_writes(request)
+        submission = WriteSubmission(
+            key=request.key,
+            # Unknown when the write is here before its checkpoint; it then lives and dies with it.
+            epoch=self.memory.epochs.of(request.key) or "",
+            run_id=request.run_id,
+            submission_id=_new_id("s"),
+            written_at=written_at,
+            writes=writes,
+        )
+        rows = submission.to_rows()
+        total = sum(map(len, rows))
+        await self._commits.admit(total)
+        overlay, identity = self.memory.overlay, submission.submission_id
+        overlay.add_writes(submission, total, len(rows))
+
+        async def send() -> None:
+            await self._writer.submit(WRITES, rows)
+            overlay.acknowledge([identity])
+
+        what = f"{len(writes)} writes of task {request.task_id} of thread {request.key.thread_id!r}"
+        await self._commits.run(send, lambda: overlay.remove([identity]), total, what)
+
+    # -- delete ----------------------------------------------------------------------------------
+
+    async def delete_thread(self, thread_id: str) -> None:
+        """Kill every epoch of the thread that is alive now; on return it is acknowledged."""
+        self._commits.raise_failures()
+        view = self.memory.overlay.view(thread_id)
+        found, stones = await self.query(
+            _kql.READ_EPOCHS, {"p_thread": thread_id, "p_killed": ",".join(sorted(view.killed))}
+        )
+        killed = view.killed | killed_epochs(tombstones_from_rows(stones.records()))
+        self.memory.epochs.kill(killed)
+        alive = {record["epoch"] for record in found.records()} | view.epochs()
+        alive -= killed
+        if not alive:
+            return
+        stone = Tombstone(
+            thread_id=thread_id,
+            tombstone_id=_new_id("t"),
+            scope=EPOCHS,
+            ids=tuple(sorted(alive)),
+            written_at=self.memory.clock.issue(now_ticks()),
+            reason="delete_thread",
+        )
+        rows = stone.to_rows()
+        total = sum(map(len, rows))
+        await self._commits.admit(total)
+        overlay = self.memory.overlay
+        overlay.add_tombstone(stone, total, len(rows))
+        self.memory.epochs.kill(alive)
+
+        async def send() -> None:
+            await self._writer.submit(TOMBSTONES, rows)
+            overlay.acknowledge([stone.tombstone_id])
+            overlay.remove(overlay.dead(thread_id, alive))
+
+        def undo() -> None:
+            overlay.remove([stone.tombstone_id])
+            self.memory.epochs.revive(alive)
+
+        await self._commits.run(send, undo, total, f"delete of thread {thread_id!r}")
+
+    # -- life cycle ------------------------------------------------------------------------------
+
+    async def flush(self) -> None:
+        """Wait until everything accepted so far is answered, then raise what failed unheard."""
+        await self._commits.flush()
+
+    async def aclose(self) -> None:
+        """Drain, close the transport, then report what was not written."""
+        try:
+            await self._commits.drain()
+        finally:
+            await self.transport.aclose()
+        self._commits.raise_failures()
+
+    def abandon(self) -> None:
+        """Give up a core whose event loop is gone; called from outside of it."""
+        self._commits.abandon()
+
+
+def _new_id(prefix: str) -> str:
+    """A fresh identity: letters and digits, never looking like a number or a date to Kusto."""
+    return prefix + uuid.uuid4().hex
+
+
+def _enclosing(key: CheckpointKey, checkpoint_map: Mapping[str, str]) -> CheckpointKey | None:
+    """The checkpoint of the nearest enclosing graph, for the first put of a subgraph."""
+    around = [ns for ns in checkpoint_map if ns != key.checkpoint_ns and checkpoint_map[ns]]
+    if not around:
+        return None
+    nearest = max(around, key=len)
+    return CheckpointKey(key.thread_id, nearest, checkpoint_map[nearest])
+
+
+async def _all(answers: Sequence[asyncio.Future[None]]) -> None:
+    """Wait for all, then raise the first failure; shared futures are not cancelled."""
+    if answers:
+        await asyncio.wait(answers)
+    for answer in answers:
+        answer.result()
+
+
+def _encode(request: PutRequest) -> tuple[Encoded, Encoded, dict[str, Encoded]]:
+    return (
+        encode_value(*request.checkpoint),
+        encode_value(*request.metadata),
+        {channel: encode_value(*value) for channel, value in request.values.items()},
+    )
+
+
+def _encode_writes(request: WritesRequest) -> tuple[PendingWrite, ...]:
+    return tuple(
+        PendingWrite(request.task_id, request.task_path, idx, channel, encode_value(*value))
+        for idx, channel, value in request.writes
+    )
+
+
+def oldest_reusable() -> int:
+    """Blobs written before this are stored again rather than referred to."""
+    return now_ticks() - RENEWAL_DAYS * TICKS_PER_DAY

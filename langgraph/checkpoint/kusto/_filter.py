@@ -1,0 +1,67 @@
+"""Metadata filters of `list`, with the meaning of Postgres' JSON containment (pure).
+
+`metadata @> filter`: every key of the filter is there with a value that contains the filter's;
+objects contain by key, arrays contain when each item is contained in some item, scalars are equal
+and of the same JSON kind (1 equals 1.0, but not True). A missing key is not null.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from .errors import UnsupportedFilterError
+
+
+def check_filter(wanted: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Refuse a filter that JSON containment has no meaning for.
+
+    Raises:
+        UnsupportedFilterError: A key is not text, or a value is not JSON.
+    """
+    if not wanted:
+        return None
+    if not isinstance(wanted, Mapping):
+        raise UnsupportedFilterError(f"filter must be a dict, not {type(wanted).__name__}")
+    _check(wanted, "filter")
+    return dict(wanted)
+
+
+def _check(value: Any, where: str) -> None:
+    if value is None or isinstance(value, str | bool | int):
+        return
+    if isinstance(value, float):
+        if math.isfinite(value):
+            return
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            if not isinstance(key, str):
+                raise UnsupportedFilterError(f"{where} has the key {key!r}; keys must be text")
+            _check(item, f"{where}[{key!r}]")
+        return
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            _check(item, f"{where}[{index}]")
+        return
+    raise UnsupportedFilterError(
+        f"{where} is {value!r} ({type(value).__name__}), which cannot be compared exactly; use"
+        " text, numbers, booleans, None, lists and dicts of them"
+    )
+
+
+def contains(value: Any, wanted: Any) -> bool:
+    """Whether a metadata value contains a filter value."""
+    if isinstance(wanted, Mapping):
+        return isinstance(value, Mapping) and all(
+            key in value and contains(value[key], item) for key, item in wanted.items()
+        )
+    if isinstance(wanted, list | tuple):
+        return isinstance(value, list | tuple) and all(
+            any(contains(candidate, item) for candidate in value) for item in wanted
+        )
+    if wanted is None or isinstance(wanted, bool):
+        return value is wanted
+    if isinstance(wanted, int | float):
+        return isinstance(value, int | float) and not isinstance(value, bool) and value == wanted
+    return isinstance(value, str) and value == wanted

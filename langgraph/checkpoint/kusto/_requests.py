@@ -1,0 +1,39 @@
+"""What a saver asks of the core: one `put` or `put_writes`, serialised, in bytes (pure)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ._rows import BlobRef, CheckpointKey
+
+Typed = tuple[str, bytes]
+"""A serialised value: type tag and bytes."""
+
+
+@dataclass(frozen=True)
+class PutRequest:
+    """One `put`, serialised by the caller."""
+
+    key: CheckpointKey
+    parent_checkpoint_id: str
+    run_id: str
+    checkpoint: Typed
+    metadata: Typed
+    values: Mapping[str, Typed]
+    reused: Mapping[str, BlobRef]
+    versions: Mapping[str, Any]
+    columns: Mapping[str, Any]
+    checkpoint_map: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class WritesRequest:
+    """One `put_writes`, serialised by the caller: (idx, channel, value)."""
+
+    key: CheckpointKey
+    run_id: str
+    task_id: str
+    task_path: str
+    writes: Sequence[tuple[int, str, Typed]]

@@ -1,0 +1,429 @@
+"""Checkpoint rows and blob rows: written as JSON for ingestion, read from query results (pure).
+
+Rules:
+- Cells that hold bytes are base64 inside JSON text in `string` columns. `dynamic` columns and the
+  scalars beside them are copies for people who write KQL and are never read back as truth.
+- Everything stored has an identity of its own (`submission_id`, `blob_id`) which a retry keeps, so
+  that a row that landed twice is recognised.
+- The checkpoint row is the commit record: it names every blob it needs, and goes last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import orjson
+
+from ._clock import format_ticks, parse_ticks
+from ._schema import ROW_CODEC
+from ._values import (
+    CHUNK_BYTES,
+    Encoded,
+    base64_chars,
+    choose_inline,
+    chunk_payload,
+    corrupt,
+    encode_value,
+    from_base64,
+    join_chunks,
+    to_base64,
+)
+from .errors import UnknownCodecError
+
+Row = Mapping[str, Any]
+"""One row of a query result, by column."""
+
+_CELL_CHARS = 480_000  # half of what a cell may hold
+# Sizes as they stand in the row: with ids of the greatest length, all in characters that JSON
+# escapes, everything at its bound stays under one request.
+_INLINE_CELL_CHARS = 720_000
+_REFS_CHARS = 240_000  # Kusto splits `blob_ids` into a dynamic, whose bound is 1 MiB
+_VERSION_CHARS = 4_096  # of the copy for people who write KQL
+_SIZE_FIELD_BYTES = 64
+_BLOB_ROW_BYTES = 1_000  # the columns beside the data, in a result
+
+_JSON = "json"  # type tag of parts that are our own JSON, not the serializer's
+
+
+@dataclass(frozen=True)
+class CheckpointKey:
+    """What names a checkpoint."""
+
+    thread_id: str
+    checkpoint_ns: str
+    checkpoint_id: str
+
+
+@dataclass(frozen=True)
+class BlobRef:
+    """A reference in a checkpoint row to a value stored in `CheckpointBlobs`."""
+
+    blob_id: str
+    chunks: int
+    stored_bytes: int
+    written_at: int
+
+
+@dataclass(frozen=True)
+class BlobCopy:
+    """One stored copy of a large value."""
+
+    key: CheckpointKey
+    epoch: str
+    run_id: str
+    channel: str
+    version: str
+    value: Encoded
+    ref: BlobRef
+
+    def to_rows(self) -> list[bytes]:
+        """Encode one row for each chunk."""
+        return [
+            orjson.dumps(
+                {
+                    "thread_id": self.key.thread_id,
+                    "blob_id": self.ref.blob_id,
+                    "chunk": chunk,
+                    "chunks": self.ref.chunks,
+                    "checkpoint_ns": self.key.checkpoint_ns,
+                    "checkpoint_id": self.key.checkpoint_id,
+                    "epoch": self.epoch,
+                    "run_id": self.run_id,
+                    "channel": self.channel,
+                    "version": self.version,
+                    "value_type": self.value.value_type,
+                    "codec": ROW_CODEC,
+                    "encoding": self.value.encoding,
+                    "base_blob_id": "",
+                    "frame_depth": 0,
+                    "value_bytes": self.value.value_bytes,
+                    "value_hash": self.value.value_hash,
+                    "stored_bytes": self.ref.stored_bytes,
+                    "written_at": format_ticks(self.ref.written_at),
+                    "data": cell,
+                }
+            )
+            for chunk, cell in enumerate(chunk_payload(self.value.payload))
+        ]
+
+
+@dataclass(frozen=True)
+class StoredCheckpoint:
+    """One checkpoint row: each part is in the row, or a reference to a blob."""
+
+    key: CheckpointKey
+    parent_checkpoint_id: str
+    epoch: str
+    run_id: str
+    submission_id: str
+    written_at: int
+    checkpoint: Encoded | BlobRef
+    metadata: Encoded | BlobRef
+    inline: Mapping[str, Encoded] | BlobRef
+    blobs: Mapping[str, BlobRef] | BlobRef
+    total_bytes: int = 0
+
+    @property
+    def order(self) -> tuple[int, str]:
+        """Which of two copies of the same checkpoint was written last."""
+        return (self.written_at, self.submission_id)
+
+    def direct_refs(self) -> list[BlobRef]:
+        """References that stand in the row itself: what one query can fetch along with it."""
+        parts: list[object] = [self.checkpoint, self.metadata, self.inline]
+        parts.extend([self.blobs] if isinstance(self.blobs, BlobRef) else self.blobs.values())
+        return [part for part in parts if isinstance(part, BlobRef)]
+
+
+@dataclass(frozen=True)
+class CheckpointParts:
+    """What a `put` was given, serialised: the material of a plan."""
+
+    key: CheckpointKey
+    parent_checkpoint_id: str
+    epoch: str
+    run_id: str
+    submission_id: str
+    written_at: int
+    checkpoint: Encoded
+    metadata: Encoded
+    values: Mapping[str, Encoded]
+    reused: Mapping[str, BlobRef]
+    versions: Mapping[str, str] = field(default_factory=dict)
+    columns: Mapping[str, Any] = field(default_factory=dict)
+    """The copies for people who write KQL: step, source, metadata, channel_versions."""
+
+
+@dataclass(frozen=True)
+class CheckpointPlan:
+    """Everything one `put` sends: blobs first, then the row that refers to them."""
+
+    row: StoredCheckpoint
+    copies: tuple[BlobCopy, ...]
+    row_json: bytes
+
+
+class _Spill:
+    """Collects the parts of one checkpoint that go to blobs."""
+
+    def __init__(self, parts: CheckpointParts, new_blob_id: Callable[[], str]) -> None:
+        self._parts = parts
+        self._new_blob_id = new_blob_id
+        self.copies: list[BlobCopy] = []
+
+    def add(self, channel: str, value: Encoded) -> BlobRef:
+        parts, size = self._parts, len(value.payload)
+        ref = BlobRef(self._new_blob_id(), max(1, -(-size // CHUNK_BYTES)), size, parts.written_at)
+        version = parts.versions.get(channel, "")[:_VERSION_CHARS]
+        self.copies.append(
+            BlobCopy(parts.key, parts.epoch, parts.run_id, channel, version, value, ref)
+        )
+        return ref
+
+    def fit(self, value: Encoded) -> Encoded | BlobRef:
+        return value if value.chars <= _CELL_CHARS else self.add("", value)
+
+
+def plan_checkpoint(parts: CheckpointParts, new_blob_id: Callable[[], str]) -> CheckpointPlan:
+    """Decide what rides in the row and what goes to blobs, and encode the row.
+
+    Whatever the state, no cell passes Kusto's 1 MB and the row stays under one request: small
+    values ride within a budget, and every other part spills when it is over its own.
+    """
+    spill = _Spill(parts, new_blob_id)
+    chosen = choose_inline({channel: value.chars for channel, value in parts.values.items()})
+    small = {channel: value for channel, value in parts.values.items() if channel in chosen}
+    blobs = dict(parts.reused)
+    for channel, value in parts.values.items():
+        if channel not in chosen:
+            blobs[channel] = spill.add(channel, value)
+    inline_json = inline_to_json(small)
+    inline: Mapping[str, Encoded] | BlobRef = small
+    if _nested_chars(inline_json) > _INLINE_CELL_CHARS:  # very many names, or very long ones
+        inline = spill.add("", encode_value(_JSON, inline_json))
+    refs: Mapping[str, BlobRef] | BlobRef = blobs
+    refs_json = refs_to_json(blobs)
+    if _nested_chars(refs_json) > _REFS_CHARS:
+        refs = spill.add("", encode_value(_JSON, refs_json))
+    row = StoredCheckpoint(
+        key=parts.key,
+        parent_checkpoint_id=parts.parent_checkpoint_id,
+        epoch=parts.epoch,
+        run_id=parts.run_id,
+        submission_id=parts.submission_id,
+        written_at=parts.written_at,
+        checkpoint=spill.fit(parts.checkpoint),
+        metadata=spill.fit(parts.metadata),
+        inline=inline,
+        blobs=refs,
+    )
+    needed = {ref.blob_id: ref for ref in [*row.direct_refs(), *blobs.values()]}
+    return _encode_plan(row, list(needed.values()), tuple(spill.copies), parts.columns)
+
+
+def _encode_plan(
+    row: StoredCheckpoint,
+    needed: Sequence[BlobRef],
+    copies: tuple[BlobCopy, ...],
+    columns: Mapping[str, Any],
+) -> CheckpointPlan:
+    blob_rows = sum(ref.chunks for ref in needed)
+    body = {
+        "thread_id": row.key.thread_id,
+        "checkpoint_ns": row.key.checkpoint_ns,
+        "checkpoint_id": row.key.checkpoint_id,
+        "parent_checkpoint_id": row.parent_checkpoint_id,
+        "epoch": row.epoch,
+        "run_id": row.run_id,
+        "submission_id": row.submission_id,
+        "written_at": format_ticks(row.written_at),
+        "codec": ROW_CODEC,
+        **columns,
+        "blob_rows": blob_rows,
+        "checkpoint_data": _part_cell(row.checkpoint),
+        "metadata_data": _part_cell(row.metadata),
+        "inline_data": ""
+        if isinstance(row.inline, BlobRef)
+        else inline_to_json(row.inline).decode(),
+        "blob_refs": _row_refs_json(row),
+        "blob_ids": ",".join(ref.blob_id for ref in row.direct_refs()),
+    }
+    size = len(orjson.dumps(body)) + _SIZE_FIELD_BYTES
+    total = size + blob_rows * _BLOB_ROW_BYTES
+    total += sum(base64_chars(ref.stored_bytes) for ref in needed)
+    body["row_bytes"] = size
+    body["total_bytes"] = total
+    return CheckpointPlan(replace(row, total_bytes=total), copies, orjson.dumps(body))
+
+
+def _nested_chars(text: bytes) -> int:
+    """Length of JSON text as a string inside JSON: its quotes and backslashes double."""
+    return len(text) + text.count(b'"') + text.count(b"\\")
+
+
+def _encoded_to_list(value: Encoded) -> list[object]:
+    return [
+        value.value_type,
+        value.encoding,
+        value.value_bytes,
+        value.value_hash,
+        to_base64(value.payload),
+    ]
+
+
+def _encoded_from_list(item: Sequence[Any], where: str) -> Encoded:
+    value_type, encoding, value_bytes, value_hash, payload = item
+    return Encoded(value_type, encoding, value_bytes, value_hash, from_base64(payload, where))
+
+
+def _part_cell(part: Encoded | BlobRef) -> str:
+    return "" if isinstance(part, BlobRef) else orjson.dumps(_encoded_to_list(part)).decode()
+
+
+def inline_to_json(values: Mapping[str, Encoded]) -> bytes:
+    """Write the values that ride in the row."""
+    return orjson.dumps({channel: _encoded_to_list(value) for channel, value in values.items()})
+
+
+def inline_from_json(text: bytes | str, where: str) -> dict[str, Encoded]:
+    """Read the values that rode in the row."""
+    with _reading(where):
+        return {
+            channel: _encoded_from_list(item, f"channel {channel!r} of {where}")
+            for channel, item in _loads(text, where).items()
+        }
+
+
+def _ref_to_list(ref: BlobRef) -> list[object]:
+    return [ref.blob_id, ref.chunks, ref.stored_bytes, format_ticks(ref.written_at)]
+
+
+def _ref_from_list(item: Sequence[Any]) -> BlobRef:
+    blob_id, chunks, stored_bytes, written_at = item
+    return BlobRef(blob_id, chunks, stored_bytes, parse_ticks(written_at))
+
+
+def refs_to_json(blobs: Mapping[str, BlobRef]) -> bytes:
+    """Write the references of the channels."""
+    return orjson.dumps({channel: _ref_to_list(ref) for channel, ref in blobs.items()})
+
+
+def refs_from_json(text: bytes | str, where: str) -> dict[str, BlobRef]:
+    """Read the references of the channels."""
+    with _reading(where):
+        return {channel: _ref_from_list(item) for channel, item in _loads(text, where).items()}
+
+
+def _row_refs_json(row: StoredCheckpoint) -> str:
+    """The reference list: parts of the row that spilled, and the channels (or where they are)."""
+    body: dict[str, object] = {}
+    for name, part in (
+        ("checkpoint", row.checkpoint),
+        ("metadata", row.metadata),
+        ("inline", row.inline),
+        ("refs", row.blobs),
+    ):
+        if isinstance(part, BlobRef):
+            body[name] = _ref_to_list(part)
+    if not isinstance(row.blobs, BlobRef):
+        body["values"] = {channel: _ref_to_list(ref) for channel, ref in row.blobs.items()}
+    return orjson.dumps(body).decode()
+
+
+@contextmanager
+def _reading(where: str) -> Iterator[None]:
+    """Say where, when JSON has another shape than this library writes."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError) as error:
+        raise corrupt(f"a cell of {where} has another shape: {error!r}") from error
+
+
+def _loads(text: bytes | str, where: str) -> dict[str, Any]:
+    try:
+        body = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise corrupt(f"a cell of {where} is not JSON: {error}") from error
+    if not isinstance(body, dict):
+        raise corrupt(f"a cell of {where} is not a JSON object")
+    return body
+
+
+def check_codec(row: Row, where: str) -> None:
+    """Refuse a row that a newer version of this library wrote."""
+    if row["codec"] != ROW_CODEC:
+        raise UnknownCodecError(
+            f"{where} was written with row codec {row['codec']}, this version knows {ROW_CODEC};"
+            " upgrade langgraph-checkpoint-kusto"
+        )
+
+
+def checkpoint_from_row(row: Row) -> StoredCheckpoint:
+    """Read a checkpoint row.
+
+    Raises:
+        UnknownCodecError: The row is of a newer version of this library.
+        CorruptValueError: A cell is not what this library wrote.
+    """
+    key = CheckpointKey(row["thread_id"], row["checkpoint_ns"], row["checkpoint_id"])
+    where = f"checkpoint {key.checkpoint_id!r} of thread {key.thread_id!r}"
+    check_codec(row, where)
+    refs = _loads(row["blob_refs"], where)
+    with _reading(where):
+        return StoredCheckpoint(
+            key=key,
+            parent_checkpoint_id=row["parent_checkpoint_id"],
+            epoch=row["epoch"],
+            run_id=row["run_id"],
+            submission_id=row["submission_id"],
+            written_at=parse_ticks(row["written_at"]),
+            checkpoint=_part(row, refs, "checkpoint", where),
+            metadata=_part(row, refs, "metadata", where),
+            inline=_ref_from_list(refs["inline"])
+            if "inline" in refs
+            else inline_from_json(row["inline_data"], where),
+            blobs=_ref_from_list(refs["refs"])
+            if "refs" in refs
+            else {channel: _ref_from_list(item) for channel, item in dict(refs["values"]).items()},
+            total_bytes=row["total_bytes"],
+        )
+
+
+def _part(row: Row, refs: Mapping[str, Any], name: str, where: str) -> Encoded | BlobRef:
+    if name in refs:
+        return _ref_from_list(refs[name])
+    return _part_from_cell(row[f"{name}_data"], name, where)
+
+
+def _part_from_cell(cell: str, name: str, where: str) -> Encoded:
+    with _reading(f"{name} of {where}"):
+        return _encoded_from_list(orjson.loads(cell), f"{name} of {where}")
+
+
+def metadata_from_cell(cell: str, where: str) -> Encoded | None:
+    """Read the metadata of a checkpoint row from its cell alone; None when it is not in there."""
+    return None if not cell else _part_from_cell(cell, "metadata", where)
+
+
+def blobs_from_rows(rows: Iterable[Row]) -> dict[str, Encoded]:
+    """Put stored copies together from their chunks; copies that lack a chunk are left out."""
+    chunks: dict[str, dict[int, Row]] = {}
+    for row in rows:
+        check_codec(row, f"blob {row['blob_id']!r}")
+        chunks.setdefault(row["blob_id"], {})[row["chunk"]] = row
+    whole: dict[str, Encoded] = {}
+    for blob_id, found in chunks.items():
+        first = next(iter(found.values()))
+        if len(found) == first["chunks"]:
+            cells = [found[number]["data"] for number in range(first["chunks"])]
+            whole[blob_id] = Encoded(
+                first["value_type"],
+                first["encoding"],
+                first["value_bytes"],
+                first["value_hash"],
+                join_chunks(cells, f"blob {blob_id!r}"),
+            )
+    return whole

@@ -1,0 +1,52 @@
+"""Counters of one saver. Increments only; no logging, no export."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+
+class Stats:
+    """Counters, by documented name.
+
+    `puts`, `put_writes`, `get_tuples`, `lists`, `deletes`: calls that returned.
+    `errors`: calls that raised.
+    `ingest_requests`, `ingest_rows`, `ingest_bytes` (uncompressed), `queries`: what was sent.
+    `retries`, `throttled`: attempts after the first; those because of 429.
+    `incomplete_reads`: reads repeated because parts of a checkpoint were not visible yet.
+    `dead_puts`: puts into a thread that had been deleted; they stay dead.
+    `skipped_incomplete`: checkpoints a list left out because parts of them were missing.
+    `blobs_stored`, `blobs_reused`: large values written, and referred to because unchanged.
+    """
+
+    NAMES = (
+        "puts",
+        "put_writes",
+        "get_tuples",
+        "lists",
+        "deletes",
+        "errors",
+        "ingest_requests",
+        "ingest_rows",
+        "ingest_bytes",
+        "queries",
+        "retries",
+        "throttled",
+        "incomplete_reads",
+        "dead_puts",
+        "skipped_incomplete",
+        "blobs_stored",
+        "blobs_reused",
+    )
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+
+    def add(self, name: str, amount: int = 1) -> None:
+        """Count."""
+        if name not in self.NAMES:
+            raise KeyError(name)
+        self._counts[name] += amount
+
+    def snapshot(self) -> dict[str, int]:
+        """Return all counters, zeros included."""
+        return {name: self._counts[name] for name in self.NAMES}

@@ -1,0 +1,204 @@
+"""The transport over Microsoft's SDK (`azure-kusto-data`).
+
+One request per call, no retry, no batching. The SDK's client is made in `open`, because its
+constructor needs a running event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import io
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote
+
+import anyio.to_thread
+from azure.kusto.data import ClientRequestProperties, DataFormat, KustoConnectionStringBuilder
+from azure.kusto.data._cloud_settings import CloudSettings
+from azure.kusto.data.aio import KustoClient
+
+from ..errors import SaverClosedError
+from ._protocol import Table
+from .answers import read_command, read_query
+from .credentials import CredentialAdapter, TokenCredential
+from .endpoint import Endpoint
+from .failures import Kind, Request, translate
+
+if TYPE_CHECKING:
+    from typing_extensions import LiteralString
+
+T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
+
+_APPLICATION = "langgraph-checkpoint-kusto"
+_GZIP_LEVEL = 1  # base64 gains a quarter at any level; higher ones only cost time
+_OFF_LOOP_BYTES = 256 * 1024
+
+
+class _RawKustoClient(KustoClient):
+    """The SDK's client without its result classes.
+
+    They do not look at errors in the last frame, and parse datetimes to microseconds, which loses
+    the tenth of a microsecond that Kusto keeps.
+    """
+
+    @staticmethod
+    def _kusto_parse_by_endpoint(endpoint: str, response_json: Any) -> Any:
+        return response_json
+
+
+class SdkTransport:
+    """Speaks to Kusto through `azure-kusto-data`.
+
+    Args:
+        endpoint: Cluster and database.
+        credential: See `AsyncKustoSaver`.
+        query_timeout: Seconds Kusto may work on a query.
+        ingest_timeout: Seconds an ingest request may take.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        *,
+        credential: TokenCredential | str | None = None,
+        query_timeout: float = 30.0,
+        ingest_timeout: float = 60.0,
+    ) -> None:
+        self._endpoint = endpoint
+        self._credential = credential
+        self._query_timeout = query_timeout
+        self._ingest_timeout = ingest_timeout
+        self._client: KustoClient | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def __repr__(self) -> str:
+        state = "open" if self._client is not None else "closed"
+        return f"<SdkTransport {self._endpoint!r} {state}>"
+
+    async def open(self) -> None:
+        """Make the SDK's client; fetch the cloud's metadata off the loop (the call blocks)."""
+        loop = asyncio.get_running_loop()
+        if self._client is not None and self._loop is loop:
+            return
+        self._forget_client()
+        if self._endpoint.needs_token:
+            await self._guard(self._fetch_cloud_metadata, "query", self._query_timeout)
+        client = _RawKustoClient(self._connection_string())
+        client.client_details.application_for_tracing = _APPLICATION
+        self._client, self._loop = client, loop
+        logger.debug("opened %r", self)
+
+    async def aclose(self) -> None:
+        """Close the SDK's client."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()  # type: ignore[no-untyped-call]  # the SDK is half typed
+            logger.debug("closed %r", self)
+
+    def _forget_client(self) -> None:
+        """Drop a client whose event loop is gone; its session can no longer be closed properly."""
+        client, self._client = self._client, None
+        if client is not None:
+            session: Any = client._session  # annotated with the sync kind too
+            session.detach()
+            logger.debug("dropped the client of another event loop")
+
+    async def query(self, text: LiteralString, parameters: Mapping[str, str | int]) -> list[Table]:
+        """See `Transport.query`."""
+        client = self._opened()
+        properties = self._query_properties()
+        for name, value in parameters.items():
+            # The SDK says str, and sends any JSON value; Kusto takes numbers for long parameters.
+            properties.set_parameter(name, value)
+
+        async def send() -> list[Table]:
+            frames = await client.execute_query(self._endpoint.database, text, properties)
+            return read_query(frames, self._request("query"))
+
+        return await self._guard(send, "query", self._query_timeout + 5.0)
+
+    async def command(self, text: str) -> Table:
+        """See `Transport.command`."""
+        client = self._opened()
+
+        async def send() -> Table:
+            body = await client.execute_mgmt(self._endpoint.database, text)
+            return read_command(body, self._request("command"))
+
+        return await self._guard(send, "command", 600.0)
+
+    async def ingest(self, table: str, mapping: str, payload: bytes) -> None:
+        """See `Transport.ingest`."""
+        client = self._opened()
+        if len(payload) > _OFF_LOOP_BYTES:
+            body = await anyio.to_thread.run_sync(_compress, payload)
+        else:
+            body = _compress(payload)
+
+        async def send() -> None:
+            await client.execute_streaming_ingest(
+                # The SDK pastes the name into the URL as it is.
+                quote(self._endpoint.database, safe=""),
+                table,
+                io.BytesIO(body),
+                None,
+                DataFormat.MULTIJSON,
+                mapping_name=mapping,
+            )
+
+        await self._guard(send, "ingest", self._ingest_timeout, table)
+
+    def _opened(self) -> KustoClient:
+        if self._client is None:
+            raise SaverClosedError
+        return self._client
+
+    def _request(self, kind: Kind, table: str = "") -> Request:
+        return Request(kind, self._endpoint.uri, self._endpoint.database, table)
+
+    async def _guard(
+        self, send: Callable[[], Awaitable[T]], kind: Kind, timeout: float, table: str = ""
+    ) -> T:
+        """Send with a time bound, and let nothing but our own errors out."""
+        try:
+            return await asyncio.wait_for(send(), timeout)
+        except asyncio.TimeoutError as error:
+            raise translate(
+                TimeoutError(f"no answer in {timeout:g} s"), self._request(kind, table)
+            ) from error
+        except Exception as error:  # the one boundary: everything is translated, nothing hidden
+            raise translate(error, self._request(kind, table)) from error
+
+    def _connection_string(self) -> KustoConnectionStringBuilder:
+        endpoint = self._endpoint
+        if endpoint.connection_string is not None and self._credential is None:
+            return KustoConnectionStringBuilder(endpoint.connection_string)
+        if not endpoint.needs_token:
+            return KustoConnectionStringBuilder.with_no_authentication(endpoint.uri)
+        return KustoConnectionStringBuilder.with_azure_token_credential(
+            endpoint.uri, CredentialAdapter(self._credential)
+        )
+
+    def _query_properties(self) -> Any:
+        properties: Any = ClientRequestProperties()  # type: ignore[no-untyped-call]  # as above
+        timeout = timedelta(seconds=self._query_timeout)
+        properties.set_option(ClientRequestProperties.request_timeout_option_name, timeout)
+        properties.set_option("deferpartialqueryfailures", False)
+        properties.set_option("results_error_reporting_placement", "in_data")
+        if not self._endpoint.is_fabric:
+            properties.set_option("queryconsistency", "strongconsistency")
+        return properties
+
+    async def _fetch_cloud_metadata(self) -> None:
+        await anyio.to_thread.run_sync(
+            CloudSettings.get_cloud_info_for_cluster, self._endpoint.uri, abandon_on_cancel=True
+        )
+
+
+def _compress(payload: bytes) -> bytes:
+    return gzip.compress(payload, _GZIP_LEVEL, mtime=0)

@@ -1,0 +1,253 @@
+"""The engine room: databases, rows, queries and commands, without HTTP.
+
+Lives here: carrying out a query, a command or an ingest, and what the settings of the server change
+about it. Does not live here: HTTP and faults (`app`), and the life cycle (`server`).
+
+Everything here blocks and is called from worker threads.
+"""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+import threading
+import time
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+from . import ingest, policies
+from .catalog import Catalog
+from .clock import now_ticks
+from .commands import CommandContext, CommandResult, execute
+from .errors import ServiceError, entity_not_found, query_error, streaming_request
+from .kql import KqlError, ResultTable, run_query
+from .operations import Executed, Operations
+from .request import QueryRequest, RequestIds
+from .roles import Access, require
+from .schema import Database
+from .storage import Job, Storage
+from .tables import QueryCatalog
+
+# streaming-ingestion-schema-changes.md: streaming nodes may use an old schema for five minutes.
+SCHEMA_CACHE_SECONDS = 300.0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What may differ between two local servers over the same file."""
+
+    database: str
+    seed: int | None = None
+    streaming: bool = True
+    schema_cache: bool = False
+    roles: frozenset[str] = frozenset({"admin"})
+
+
+class Cluster:
+    """The databases of one file and what can be done with them."""
+
+    def __init__(self, storage: Storage, settings: Settings) -> None:
+        self.settings = settings
+        self.storage = storage
+        self.catalog = Catalog(storage)
+        self.operations = Operations()
+        self._schema_cache: dict[str, tuple[float, Database]] = {}
+        self._random = None if settings.seed is None else random.Random(settings.seed)
+        self._random_lock = threading.Lock()
+
+    def open(self) -> None:
+        """Open the file and read its databases.
+
+        Raises:
+            LocalKustoError: the file is in use, or not one of ours.
+        """
+        self.storage.open()
+        try:
+            self.catalog.load(self.settings.database)
+            self.drop_expired(now_ticks())
+        except BaseException:
+            self.storage.close()
+            raise
+
+    def close(self) -> None:
+        """Finish what was submitted and close the file."""
+        self.storage.close()
+
+    def query(self, request: QueryRequest, ids: RequestIds) -> list[ResultTable]:
+        """Run a query and return its results.
+
+        Raises:
+            ServiceError: it is refused or fails.
+        """
+        require(self.settings.roles, Access.QUERY, "Query")
+        database = self.catalog.database(request.database)
+        started = now_ticks()
+        try:
+            results = self._run(request, database)
+        except ServiceError as error:
+            self._note("", request, ids, started, error)
+            raise
+        self._note("", request, ids, started, None)
+        take = request.take()
+        if take is None:
+            return results
+        return [ResultTable(r.name, r.columns, r.rows[:take]) for r in results]
+
+    def manage(self, request: QueryRequest, ids: RequestIds) -> CommandResult:
+        """Run a management command and return its result.
+
+        Raises:
+            ServiceError: it is not understood, not allowed, or fails.
+        """
+        database = self.catalog.database(request.database)
+        started = now_ticks()
+        try:
+            command, result = execute(request.text, self._context(database, request))
+        except ServiceError as error:
+            self._note("Unknown", request, ids, started, error)
+            raise
+        self._note(command.kind, request, ids, started, None)
+        return result
+
+    def ingest(
+        self,
+        database: str,
+        table: str,
+        format_: str,
+        mapping: str | None,
+        body: bytes,
+        only_first: int | None = None,
+    ) -> Future[int]:
+        """Submit the rows of a streaming ingest; the future answers their number once committed.
+
+        Args:
+            database: its name.
+            table: its name.
+            format_: the body's data format.
+            mapping: the name of a mapping, or None.
+            body: the records, unpacked.
+            only_first: write only so many rows of the body, for a fault.
+
+        Raises:
+            ServiceError: the body, the table or the mapping is not right.
+        """
+        require(self.settings.roles, Access.INGEST, "StreamingIngestion")
+        schema = self._ingest_schema(database)
+        found = schema.tables.get(table)
+        if found is None:
+            raise entity_not_found("Table", table)
+        if not policies.streaming_enabled(schema, found):
+            raise streaming_request(
+                schema.name, table, "Streaming ingestion policy is not enabled for the table"
+            )
+        format_ = ingest.format_named(format_)
+        named = ingest.mapping_named(schema, found, format_, mapping)
+        try:
+            rows = ingest.rows_of(found, named, format_, body)
+        except ingest.IngestError as error:
+            raise streaming_request(schema.name, table, str(error)) from error
+        if not rows:
+            raise streaming_request(
+                schema.name,
+                table,
+                "The input stream is empty after processing, tip:check stream validity",
+            )
+        return self.storage.submit(ingest.insert_job(found, rows[:only_first], self.catalog.clock))
+
+    def drop_expired(self, now: int) -> int:
+        """Delete the rows older than their table's retention; return how many.
+
+        retention-policy.md: never before the period, and later at an unspecified time: here when
+        the server starts.
+        """
+        dropped = 0
+        for database in self.catalog.databases():
+            for table in database.tables.values():
+                period = policies.retention_ticks(database, table)
+                if period is not None:
+                    dropped += self.storage.write(_expiry(table.physical, now - period))
+        return dropped
+
+    def clear_schema_cache(self) -> None:
+        """Let the next ingest see the newest schema."""
+        self._schema_cache.clear()
+
+    def _run(self, request: QueryRequest, database: Database) -> list[ResultTable]:
+        rng = self._request_random()
+        # Kusto promises no common moment to the statements of a batch: with a seed, sometimes there
+        # is none.
+        snapshot = rng is None or rng.random() < 0.5
+        try:
+            with (
+                self.storage.reading(snapshot=snapshot) as reader,
+                QueryCatalog(database, reader) as catalog,
+            ):
+                return run_query(
+                    request.text, request.parameters, catalog, now_ticks=now_ticks(), rng=rng
+                )
+        except KqlError as error:
+            raise query_error(error.kind, error.code, error.message) from error
+        except sqlite3.OperationalError as error:
+            # A table that was dropped after the query had begun.
+            raise query_error("runtime", "E_TABLE_DROPPED", str(error)) from error
+
+    def _context(self, database: Database, request: QueryRequest) -> CommandContext:
+        return CommandContext(
+            catalog=self.catalog,
+            storage=self.storage,
+            operations=self.operations,
+            database=database.name,
+            roles=self.settings.roles,
+            streaming=self.settings.streaming,
+            clear_schema_cache=self.clear_schema_cache,
+            now=now_ticks,
+            read_only=request.read_only,
+        )
+
+    def _ingest_schema(self, name: str) -> Database:
+        """Return the schema ingestion uses: the newest, or with a schema cache an old one."""
+        newest = self.catalog.database(name)
+        if not self.settings.schema_cache:
+            return newest
+        key = newest.name.casefold()
+        until, cached = self._schema_cache.get(key, (0.0, newest))
+        if time.monotonic() < until:
+            return cached
+        self._schema_cache[key] = (time.monotonic() + SCHEMA_CACHE_SECONDS, newest)
+        return newest
+
+    def _request_random(self) -> random.Random | None:
+        """Return a generator of this request's own, so that threads do not share one."""
+        if self._random is None:
+            return None
+        with self._random_lock:
+            return random.Random(self._random.getrandbits(64))
+
+    def _note(
+        self,
+        kind: str,
+        request: QueryRequest,
+        ids: RequestIds,
+        started: int,
+        error: ServiceError | None,
+    ) -> None:
+        self.operations.note(
+            Executed(
+                kind=kind,
+                text=request.text,
+                database=request.database,
+                started=started,
+                finished=now_ticks(),
+                state="Completed" if error is None else "Failed",
+                reason="" if error is None else error.detail,
+                client_request_id=ids.client_request_id,
+                activity_id=ids.activity_id,
+            )
+        )
+
+
+def _expiry(physical: str, before: int) -> Job[int]:
+    def job(writer: sqlite3.Connection) -> int:
+        return writer.execute(f"DELETE FROM {physical} WHERE ingested < ?", (before,)).rowcount
+
+    return job

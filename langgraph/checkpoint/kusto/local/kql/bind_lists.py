@@ -1,0 +1,135 @@
+"""Binding of `in`, `!in`, `in~`, `!in~`, `has_any` and `has_all`.
+
+The list may be constants, dynamic arrays (their elements count) or one table (its first
+column counts). A list that is the same for every row becomes a set once in a run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Any
+
+from langgraph.checkpoint.kusto.local.kql import nodes, types
+from langgraph.checkpoint.kusto.local.kql.bind_comparison import (
+    comparison_key,
+    fold,
+    with_restrictions,
+)
+from langgraph.checkpoint.kusto.local.kql.bind_text import has_term
+from langgraph.checkpoint.kusto.local.kql.coerce import text_of
+from langgraph.checkpoint.kusto.local.kql.errors import (
+    incomparable,
+    semantic_error,
+    undefined_operator,
+    wrong_type,
+)
+from langgraph.checkpoint.kusto.local.kql.interface import Row
+from langgraph.checkpoint.kusto.local.kql.run import Run
+from langgraph.checkpoint.kusto.local.kql.scalar import NO_ROW, Scalar, combined
+from langgraph.checkpoint.kusto.local.kql.scope import Scope
+
+_Elements = Callable[[Row, Run], list[Any]]
+
+
+def bind_list_test(node: nodes.ListTest, scope: Scope) -> Scalar:
+    """Bind one of the list operators."""
+    left = scope.binder.scalar(node.left, scope)
+    if node.operator in ("has_any", "has_all"):
+        return _bind_has(node, left, scope)
+    folded = node.operator.endswith("~")
+    if folded and left.type not in ("string", "dynamic"):
+        raise undefined_operator(node.operator, [left.type])
+    elements, columns, fixed = _elements(node, left, scope)
+    key = comparison_key(left.type, left.type)
+    finish: Callable[[Any], Any] = fold if folded and left.type == "string" else key
+    inner, negated = left.evaluate, node.operator.startswith("!")
+    memory = object()
+
+    def members(row: Row, run: Run) -> Collection[Any]:
+        if not fixed:
+            return [finish(item) for item in elements(row, run)]
+        return run.once(memory, lambda: frozenset(map(finish, elements(NO_ROW, run))))
+
+    def test(row: Row, run: Run) -> bool:
+        value = inner(row, run)
+        found = value is not None and finish(value) in members(row, run)
+        return found is not negated
+
+    bound = Scalar("bool", test, left.columns | columns, left.fixed and fixed)
+    if node.operator == "in" and fixed and left.column is not None and left.type == "string":
+        # `fixed` says that the members are a frozenset of strings.
+        values = ((left.column, lambda run: frozenset(members(NO_ROW, run))),)
+        return with_restrictions(bound, values)
+    return bound
+
+
+def _elements(
+    node: nodes.ListTest, left: Scalar, scope: Scope
+) -> tuple[_Elements, frozenset[int], bool]:
+    """What the list holds, in the left side's type; which columns it looks at; if it is fixed."""
+    if len(node.items) == 1 and scope.binder.is_tabular(node.items[0], scope):
+        return _table_elements(node, left, scope), frozenset(), True
+    items = [scope.binder.scalar(item, scope) for item in node.items]
+    for item in items:
+        if not types.comparable(left.type, item.type):
+            raise incomparable(left.type, item.type, node.operator)
+    keys = [comparison_key(item.type, left.type) for item in items]
+    pairs = list(zip(items, keys, strict=True))
+
+    def evaluate(row: Row, run: Run) -> list[Any]:
+        found: list[Any] = []
+        for item, key in pairs:
+            value = item.evaluate(row, run)
+            several = item.type == "dynamic" and isinstance(value, list)
+            for element in value if several else (value,):
+                element = key(element) if left.type != "dynamic" else element
+                if element is not None:
+                    found.append(element)
+        return found
+
+    columns: frozenset[int] = frozenset().union(*(item.columns for item in items))
+    return evaluate, columns, all(item.fixed for item in items)
+
+
+def _table_elements(node: nodes.ListTest, left: Scalar, scope: Scope) -> _Elements:
+    plan = scope.binder.table(node.items[0], scope.outside())
+    if not plan.columns:
+        raise semantic_error("KS141", f"The table after '{node.operator}' has no column.")
+    kind = plan.columns[0].type
+    if not types.comparable(left.type, kind):
+        raise incomparable(left.type, kind, node.operator)
+    plan.need(frozenset({0}))
+    key = comparison_key(kind, left.type)
+
+    def evaluate(row: Row, run: Run) -> list[Any]:
+        found: list[Any] = []
+        for line in plan.rows(run):
+            several = kind == "dynamic" and isinstance(line[0], list)
+            for element in line[0] if several else (line[0],):
+                element = key(element) if left.type != "dynamic" else element
+                if element is not None:
+                    found.append(element)
+        return found
+
+    return evaluate
+
+
+def _bind_has(node: nodes.ListTest, left: Scalar, scope: Scope) -> Scalar:
+    if left.type not in ("string", "dynamic"):
+        raise wrong_type(["string", "dynamic"])
+    source = text_of(left)
+    elements, columns, fixed = _elements(node, source, scope)
+    decide = any if node.operator == "has_any" else all
+    memory = object()
+
+    def terms(row: Row, run: Run) -> list[Any]:
+        if fixed:
+            return run.once(memory, lambda: elements(NO_ROW, run))
+        return elements(row, run)
+
+    def test(row: Row, run: Run) -> bool:
+        text = source.evaluate(row, run)
+        return decide(has_term(text, term, False) for term in terms(row, run))
+
+    bound = combined("bool", test, source)
+    return Scalar("bool", test, bound.columns | columns, bound.fixed and fixed)

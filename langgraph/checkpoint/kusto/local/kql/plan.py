@@ -1,0 +1,244 @@
+"""Bound tabular expressions: the base class, the sources, and the simplest steps.
+
+A plan knows its columns and yields rows for a run. Two questions travel from the top of a
+plan to its sources: which columns are looked at at all (`need`), and which values a string
+column may have (`restrict`). Operators with rules of their own are in `operators`.
+"""
+
+from __future__ import annotations
+
+import random
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from itertools import islice
+from typing import Any
+
+from langgraph.checkpoint.kusto.local.kql.errors import unresolved_table
+from langgraph.checkpoint.kusto.local.kql.interface import Column, Columns, Row
+from langgraph.checkpoint.kusto.local.kql.run import Run
+from langgraph.checkpoint.kusto.local.kql.scalar import NO_ROW, Scalar, Values
+
+INGESTION_TIME = "$ingestion_time"
+"""A hidden column that tables carry when the text asks for `ingestion_time()`."""
+
+
+def visible(columns: Columns) -> list[int]:
+    """Positions of the columns a user can see."""
+    return [at for at, column in enumerate(columns) if column.name != INGESTION_TIME]
+
+
+class Plan(ABC):
+    """A bound tabular expression.
+
+    Attributes:
+        columns: Names and types of what the rows hold.
+        serialized: Whether the order of rows means something.
+    """
+
+    def __init__(self, columns: Columns, serialized: bool = False) -> None:
+        self.columns = columns
+        self.serialized = serialized
+
+    @abstractmethod
+    def rows(self, run: Run) -> Iterable[Row]:
+        """Compute the rows."""
+
+    @abstractmethod
+    def need(self, wanted: frozenset[int]) -> None:
+        """Hear which columns are looked at; others may be None afterwards."""
+
+    def restrict(self, position: int, values: Values) -> bool:
+        """Hear that rows whose column has another value will be dropped.
+
+        Returns:
+            Whether a table below has heard it; the caller filters in any case.
+        """
+        return False
+
+    def need_all(self) -> None:
+        """Ask for every column."""
+        self.need(frozenset(range(len(self.columns))))
+
+
+class Scan(Plan):
+    """The rows of a table."""
+
+    def __init__(self, name: str, columns: Columns, with_ingestion_time: bool) -> None:
+        hidden = (Column(INGESTION_TIME, "datetime"),) if with_ingestion_time else ()
+        super().__init__(columns + hidden)
+        self._name = name
+        self._with_ingestion_time = with_ingestion_time
+        self._equals: dict[str, list[Values]] = {}
+        self._wanted: frozenset[int] = frozenset()
+
+    def need(self, wanted: frozenset[int]) -> None:
+        self._wanted |= wanted
+
+    def restrict(self, position: int, values: Values) -> bool:
+        column = self.columns[position]
+        if column.type != "string":
+            return False
+        self._equals.setdefault(column.name, []).append(values)
+        return True
+
+    def rows(self, run: Run) -> Iterable[Row]:
+        table = run.catalog.table(self._name)
+        if table is None:
+            raise unresolved_table("table", self._name)
+        equals: dict[str, frozenset[str]] = {}
+        for name, sets in self._equals.items():
+            allowed = frozenset.intersection(*(values(run) for values in sets))
+            if not allowed:
+                return ()
+            equals[name] = allowed
+        wanted = frozenset(
+            self.columns[at].name for at in self._wanted if self.columns[at].name != INGESTION_TIME
+        )
+        found = table.scan(equals, wanted, self._with_ingestion_time)
+        return found if run.rng is None else run.unordered(list(found))
+
+
+class Constant(Plan):
+    """Rows that stand in the text: `datatable`, `print`, `getschema`."""
+
+    def __init__(
+        self, columns: Columns, rows: Sequence[Sequence[Scalar]], serialized: bool = False
+    ) -> None:
+        super().__init__(columns, serialized)
+        self._rows = rows
+
+    def need(self, wanted: frozenset[int]) -> None:
+        """Nothing is below."""
+
+    def rows(self, run: Run) -> Iterable[Row]:
+        found = [tuple(cell.evaluate(NO_ROW, run) for cell in row) for row in self._rows]
+        return found if self.serialized else run.unordered(found)
+
+
+class Filter(Plan):
+    """`where`."""
+
+    def __init__(self, source: Plan, predicate: Scalar) -> None:
+        super().__init__(source.columns, source.serialized)
+        self._source = source
+        self._predicate = predicate
+        # Decided before any row is read: a false one saves the scan.
+        self._guards = (predicate.evaluate,) if predicate.fixed else predicate.guards
+
+    def need(self, wanted: frozenset[int]) -> None:
+        self._source.need(wanted | self._predicate.columns)
+
+    def restrict(self, position: int, values: Values) -> bool:
+        return self._source.restrict(position, values)
+
+    def rows(self, run: Run) -> Iterable[Row]:
+        predicate = self._predicate.evaluate
+        if not all(guard(NO_ROW, run) for guard in self._guards):
+            return ()
+        return (row for row in self._source.rows(run) if predicate(row, run))
+
+
+def _nothing(row: Row, run: Run) -> Any:
+    return None
+
+
+class Project(Plan):
+    """`project` and its kin: each output column is a scalar of the input row."""
+
+    def __init__(self, source: Plan, columns: Columns, items: Sequence[Scalar]) -> None:
+        super().__init__(columns, source.serialized)
+        self._source = source
+        self._items = items
+        self._live = [item.evaluate for item in items]
+
+    def need(self, wanted: frozenset[int]) -> None:
+        # What nobody looks at is not computed either: its inputs may be missing.
+        self._live = [
+            item.evaluate if at in wanted else _nothing for at, item in enumerate(self._items)
+        ]
+        below: set[int] = set()
+        for at in wanted:
+            below |= self._items[at].columns
+        self._source.need(frozenset(below))
+
+    def restrict(self, position: int, values: Values) -> bool:
+        origin = self._items[position].column
+        return origin is not None and self._source.restrict(origin, values)
+
+    def rows(self, run: Run) -> Iterable[Row]:
+        live = self._live
+        return (tuple([item(row, run) for item in live]) for row in self._source.rows(run))
+
+
+class Take(Plan):
+    """`take`: some rows, whichever come first."""
+
+    def __init__(self, source: Plan, count: Scalar) -> None:
+        super().__init__(source.columns, source.serialized)
+        self._source = source
+        self._count = count
+
+    def need(self, wanted: frozenset[int]) -> None:
+        self._source.need(wanted)
+
+    def rows(self, run: Run) -> Iterable[Row]:
+        count = self._count.evaluate(NO_ROW, run)
+        return islice(self._source.rows(run), max(0, count or 0))
+
+
+class Sample(Take):
+    """`sample`: some rows, at random."""
+
+    def rows(self, run: Run) -> Iterable[Row]:
+        found = list(self._source.rows(run))
+        count = min(len(found), max(0, self._count.evaluate(NO_ROW, run) or 0))
+        chooser = run.rng or random.Random()
+        return chooser.sample(found, count)
+
+
+class Count(Plan):
+    """`count`."""
+
+    def __init__(self, source: Plan, name: str) -> None:
+        super().__init__((Column(name, "long"),))
+        self._source = source
+
+    def need(self, wanted: frozenset[int]) -> None:
+        self._source.need(frozenset())
+
+    def rows(self, run: Run) -> Iterable[Row]:
+        return [(sum(1 for _ in self._source.rows(run)),)]
+
+
+class Materialized(Plan):
+    """`materialize(...)`: computed once in a run, however often it is named."""
+
+    def __init__(self, source: Plan) -> None:
+        super().__init__(source.columns, source.serialized)
+        self._source = source
+        self._key = object()
+        source.need_all()
+
+    def need(self, wanted: frozenset[int]) -> None:
+        """Others look at the same rows: all columns are kept."""
+
+    def rows(self, run: Run) -> Iterable[Row]:
+        kept = run.once(self._key, lambda: list(self._source.rows(run)))
+        return kept if run.rng is None else run.unordered(list(kept))
+
+
+class Renamed(Plan):
+    """The same rows under other column names."""
+
+    def __init__(self, source: Plan, columns: Columns) -> None:
+        super().__init__(columns, source.serialized)
+        self._source = source
+
+    def need(self, wanted: frozenset[int]) -> None:
+        self._source.need(wanted)
+
+    def restrict(self, position: int, values: Values) -> bool:
+        return self._source.restrict(position, values)
+
+    def rows(self, run: Run) -> Iterable[Row]:
+        return self._source.rows(run)

@@ -1,0 +1,72 @@
+"""How a database's tables lie in SQLite.
+
+Lives here: the statements that turn one version of a database into the next: tables, columns,
+indexes. Does not live here: running them (`catalog`), and reading and writing rows (`tables`).
+
+Each Kusto table is a SQLite table `t<id>` with a row number, the ingestion time and one untyped
+column `c<id>` per Kusto column; untyped, because SQLite must give back exactly what it was given.
+
+Indexes follow what the schema says about access: a string column with the `Identifier` encoding has
+an index of its own, and the columns of the row order policy have one together.
+"""
+
+from __future__ import annotations
+
+from .schema import Database, Table
+
+
+def statements(before: Database | None, after: Database | None) -> list[str]:
+    """Return the SQL that brings the file from one version of a database to the next."""
+    old = {table.id: table for table in before.tables.values()} if before else {}
+    new = {table.id: table for table in after.tables.values()} if after else {}
+    result = [f"DROP TABLE {table.physical}" for id_, table in old.items() if id_ not in new]
+    for id_, table in new.items():
+        result += _table_statements(old.get(id_), table)
+    return result
+
+
+def indexes(table: Table) -> dict[str, tuple[str, ...]]:
+    """Return the indexes a table should have: name and physical columns."""
+    wanted: list[tuple[str, ...]] = []
+    ordered = [table.column(key["ColumnName"]) for key in table.policies.get("roworder") or ()]
+    if ordered and ordered[0] is not None and ordered[0].type == "string":
+        wanted.append(tuple(column.physical for column in ordered if column is not None))
+    leading = {columns[0] for columns in wanted}
+    for column in table.columns:
+        # An index that starts with the same column serves the same lookups.
+        searched = column.type == "string" and column.encoding == "Identifier"
+        if searched and column.physical not in leading:
+            wanted.append((column.physical,))
+    return {f"{table.physical}_{'_'.join(columns)}": columns for columns in wanted}
+
+
+def _table_statements(before: Table | None, after: Table) -> list[str]:
+    result: list[str] = []
+    if before is None:
+        result.append(
+            f"CREATE TABLE {after.physical} (rid INTEGER PRIMARY KEY, ingested INTEGER NOT NULL"
+            + "".join(f", {c.physical}{_default(c.type)}" for c in after.columns)
+            + ")"
+        )
+    else:
+        known = {column.id for column in before.columns}
+        # A dropped column stays in the file, unread: rewriting the table would gain nothing.
+        result += [
+            f"ALTER TABLE {after.physical} ADD COLUMN {c.physical}{_default(c.type)}"
+            for c in after.columns
+            if c.id not in known
+        ]
+    have = indexes(before) if before is not None else {}
+    want = indexes(after)
+    result += [f"DROP INDEX {name}" for name in have if name not in want]
+    result += [
+        f"CREATE INDEX {name} ON {after.physical} ({', '.join(columns)})"
+        for name, columns in want.items()
+        if name not in have
+    ]
+    return result
+
+
+def _default(type_: str) -> str:
+    # A string is never null in Kusto: rows older than the column read as empty text.
+    return " DEFAULT ''" if type_ == "string" else ""

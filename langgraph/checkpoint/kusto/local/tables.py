@@ -1,0 +1,204 @@
+"""Tables and catalogs as the KQL engine sees them.
+
+Lives here: scanning a SQLite table with pushed-down equality sets, and the catalog of one request.
+Does not live here: the engine (`kql`), writing rows (`ingest`).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
+from itertools import chain
+from typing import Any
+
+from .cells import Decoder, decoder
+from .kql import Column, FunctionDef, ViewDef
+from .schema import Database, Table, View
+from .text import renamed_source
+
+# SQLite binds at most 32,766 values in one statement; longer sets are read in several.
+SET_LIMIT = 10_000
+
+
+class StoredTable:
+    """A table of the engine over one SQLite connection.
+
+    `since` hides the rows ingested up to then; with record numbers each row has one more value.
+    """
+
+    def __init__(
+        self,
+        table: Table,
+        reader: sqlite3.Connection,
+        *,
+        name: str | None = None,
+        since: int = 0,
+        with_record_numbers: bool = False,
+        cursors: list[sqlite3.Cursor] | None = None,
+    ) -> None:
+        self.name = name or table.name
+        self.columns = engine_columns(table)
+        self._table = table
+        self._reader = reader
+        self._since = since
+        self._extra = ("rid",) if with_record_numbers else ()
+        self._cursors = [] if cursors is None else cursors
+
+    def scan(
+        self,
+        equals: Mapping[str, frozenset[str]],
+        columns: frozenset[str] | None,
+        with_ingestion_time: bool,
+    ) -> Iterable[tuple[Any, ...]]:
+        """Return rows in table order of columns; see the engine's `TableSource`."""
+        extra = (*self._extra, "ingested") if with_ingestion_time else self._extra
+        select, decoders = _selection(self._table, columns, extra)
+        parts = [self._read(select + where, values) for where, values in self._conditions(equals)]
+        rows = parts[0] if len(parts) == 1 else chain.from_iterable(parts)
+        return rows if decoders is None else _decoded(rows, decoders)
+
+    def _read(self, text: str, values: list[Any]) -> sqlite3.Cursor:
+        cursor = self._reader.execute(text, values)
+        self._cursors.append(cursor)
+        return cursor
+
+    def plan(self, equals: Mapping[str, frozenset[str]]) -> list[str]:
+        """Return SQLite's plan for a scan with these equality sets, one line per step.
+
+        Give the table a connection of its own: SQLite notices that indexes changed only when a
+        statement really reads, which EXPLAIN does not.
+        """
+        select, _ = _selection(self._table, None, ())
+        return [
+            row[3]
+            for where, values in self._conditions(equals)
+            for row in self._reader.execute(f"EXPLAIN QUERY PLAN {select}{where}", values)
+        ]
+
+    def _conditions(self, equals: Mapping[str, frozenset[str]]) -> Iterator[tuple[str, list[Any]]]:
+        """Yield the where clauses whose answers together are the scan."""
+        if any(not values for values in equals.values()):
+            return
+        longest = max(equals, key=lambda name: len(equals[name]), default=None)
+        if longest is None or len(equals[longest]) <= SET_LIMIT:
+            yield _where(self._table, {n: sorted(v) for n, v in equals.items()}, self._since)
+            return
+        rest = {name: sorted(values) for name, values in equals.items() if name != longest}
+        ordered = sorted(equals[longest])
+        for start in range(0, len(ordered), SET_LIMIT):
+            part = {**rest, longest: ordered[start : start + SET_LIMIT]}
+            yield _where(self._table, part, self._since)
+
+
+class QueryCatalog:
+    """One state of a database, read through one connection: the engine's catalog.
+
+    Leaving it closes the cursors it opened: one that a query did not read to its end would keep the
+    connection at its old snapshot, and the next request would miss rows already acknowledged.
+    """
+
+    def __init__(self, database: Database, reader: sqlite3.Connection) -> None:
+        self.database = database.name
+        self.version = database.stamp
+        self._schema = database
+        self._reader = reader
+        self._cursors: list[sqlite3.Cursor] = []
+
+    def __enter__(self) -> QueryCatalog:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for cursor in self._cursors:
+            cursor.close()
+
+    def table(self, name: str) -> StoredTable | None:
+        """Return the table, or the part of a table that a view may see."""
+        table = self._schema.tables.get(name)
+        if table is not None:
+            return StoredTable(table, self._reader, cursors=self._cursors)
+        source, slash, view_name = name.partition("/")
+        view = self._schema.views.get(view_name) if slash else None
+        table = self._schema.tables.get(source)
+        if view is None or table is None:
+            return None
+        return StoredTable(table, self._reader, name=name, since=view.since, cursors=self._cursors)
+
+    def function(self, name: str) -> FunctionDef | None:
+        """Return the stored function of that name."""
+        found = self._schema.functions.get(name)
+        if found is None:
+            return None
+        return FunctionDef(found.name, found.parameters, found.body, found.folder, found.docstring)
+
+    def view(self, name: str) -> ViewDef | None:
+        """Return the materialized view of that name, over the rows it may see."""
+        found = self._schema.views.get(name)
+        return None if found is None else _view_definition(found)
+
+
+@lru_cache(maxsize=512)
+def engine_columns(table: Table) -> tuple[Column, ...]:
+    """Return a table's columns as the engine describes them."""
+    return tuple(Column(column.name, column.type) for column in table.columns)
+
+
+@lru_cache(maxsize=512)
+def _view_definition(view: View) -> ViewDef:
+    if not view.since:
+        return ViewDef(view.name, view.source, view.query)
+    # A slash cannot stand in an entity name, so this names no table of a user.
+    source = f"{view.source}/{view.name}"
+    return ViewDef(view.name, source, renamed_source(view.query, view.source, source))
+
+
+@lru_cache(maxsize=2048)
+def _selection(
+    table: Table, wanted: frozenset[str] | None, extra: tuple[str, ...]
+) -> tuple[str, tuple[Decoder | None, ...] | None]:
+    """Return the SELECT text for some columns, and the decoders if any is needed."""
+    cells: list[str] = []
+    decoders: list[Decoder | None] = []
+    for column in table.columns:
+        needed = wanted is None or column.name in wanted
+        cells.append(column.physical if needed else "NULL")
+        decoders.append(decoder(column.type) if needed else None)
+    cells += extra
+    decoders += [None] * len(extra)
+    select = f"SELECT {', '.join(cells) or 'NULL'} FROM {table.physical}"
+    return select, tuple(decoders) if any(decoders) else None
+
+
+def _where(table: Table, equals: Mapping[str, list[str]], since: int) -> tuple[str, list[Any]]:
+    terms: list[str] = []
+    values: list[Any] = []
+    for name, members in equals.items():
+        column = table.column(name)
+        if column is None:
+            raise KeyError(f"no column {name} in {table.name}")
+        if len(members) == 1:
+            terms.append(f"{column.physical} = ?")
+            values.append(members[0])
+        else:
+            # Padded to a power of two: few statement texts, so that the statement cache holds them.
+            padded = members + members[-1:] * (_next_power(len(members)) - len(members))
+            terms.append(f"{column.physical} IN ({','.join('?' * len(padded))})")
+            values += padded
+    if since:
+        terms.append("ingested > ?")
+        values.append(since)
+    return (" WHERE " + " AND ".join(terms) if terms else ""), values
+
+
+def _next_power(count: int) -> int:
+    return 1 << (count - 1).bit_length()
+
+
+def _decoded(
+    rows: Iterable[tuple[Any, ...]], decoders: tuple[Decoder | None, ...]
+) -> Iterator[tuple[Any, ...]]:
+    for row in rows:
+        yield tuple(
+            cell if decode is None else decode(cell)
+            for cell, decode in zip(row, decoders, strict=True)
+        )

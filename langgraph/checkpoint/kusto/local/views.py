@@ -1,0 +1,41 @@
+"""What follows from a materialized view's query text.
+
+Lives here: whether new columns of the source break a view. Does not live here: checking the query,
+which the KQL engine does, and the commands (`commands.views`).
+"""
+
+from __future__ import annotations
+
+from .schema import View
+from .text import tokens
+
+_WHOLE_ROW = ("arg_max", "arg_min", "take_any", "any")
+
+
+def takes_all_columns(query: str) -> bool:
+    """Tell whether an aggregation takes every column: arg_max(x, *), arg_min(x, *), take_any(*)."""
+    inside = ""
+    depth = 0
+    before = ""
+    for token in tokens(query):
+        if not inside:
+            if token.text == "(" and before in _WHOLE_ROW:
+                inside, depth = before, 1
+        elif token.text == "(":
+            depth += 1
+        elif token.text == ")":
+            depth -= 1
+            inside = inside if depth else ""
+        elif token.text == "*" and depth == 1 and before in ("(", ","):
+            return True
+        before = token.text
+    return False
+
+
+def disabled_by_new_columns(view: View) -> bool:
+    """Tell whether a change of the source's columns disables the view.
+
+    materialized-view-create.md: with `autoUpdateSchema=false` an `arg_max(x, *)` view is disabled
+    when its source gains or loses a column; its data is still served.
+    """
+    return not view.auto_update_schema and takes_all_columns(view.query)

@@ -1,0 +1,139 @@
+"""Frozen, self-validating options of a saver. Nothing here reads the environment or does I/O."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+from typing import Literal, TypedDict, get_args
+
+from .errors import InvalidOptionError
+
+WriteMode = Literal["acknowledged", "buffered"]
+Ingestion = Literal["streaming"]
+
+
+class OptionValues(TypedDict, total=False):
+    """The keywords of a saver's constructor; see `SaverOptions` for what they mean."""
+
+    write_mode: WriteMode
+    ingestion: Ingestion
+    batch_size: int
+    flush_interval: float
+    query_timeout: float
+    ingest_timeout: float
+    max_retries: int
+    retry_backoff: float
+    retry_timeout: float
+    visibility_timeout: float
+    intake_bytes: int
+    overlay_bytes: int
+    intake_timeout: float
+    max_in_flight: int
+    max_queries: int
+    close_timeout: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class SaverOptions:
+    """How a saver writes, reads and retries. Times are in seconds."""
+
+    write_mode: WriteMode = "acknowledged"
+    """`acknowledged`: `put` returns when Kusto acknowledged. `buffered`: it returns at once."""
+
+    ingestion: Ingestion = "streaming"
+    """How rows are sent; this version has streaming ingestion only."""
+
+    batch_size: int = 100
+    """`buffered` only: rows that make a batch leave before `flush_interval` is over."""
+
+    flush_interval: float = 30.0
+    """`buffered` only: the longest a row waits before it leaves."""
+
+    query_timeout: float = 30.0
+    """How long Kusto may work on one query."""
+
+    ingest_timeout: float = 60.0
+    """How long one ingest request may take before its outcome counts as unknown."""
+
+    max_retries: int = 3
+    """Attempts after the first; being throttled (429) does not use one up."""
+
+    retry_backoff: float = 1.0
+    """Upper bound of the wait before the first retry; it doubles with each, with full jitter."""
+
+    retry_timeout: float = 120.0
+    """No new attempt is made after this time in all."""
+
+    visibility_timeout: float = 10.0
+    """How long a read waits for the parts of a checkpoint whose row is visible already."""
+
+    intake_bytes: int = 64 * 1024 * 1024
+    """Rows accepted and not yet acknowledged; beyond it, `put` waits."""
+
+    overlay_bytes: int = 128 * 1024 * 1024
+    """Rows kept because no query has shown them yet; beyond it, `put` waits."""
+
+    intake_timeout: float = 60.0
+    """How long `put` waits for room before it raises `BackpressureError`."""
+
+    max_in_flight: int = 8
+    """Ingest requests at a time; Kusto takes 6 per core of the whole cluster (12 on 2 cores)."""
+
+    max_queries: int = 16
+    """Queries at a time; Kusto takes 10 per core and node."""
+
+    close_timeout: float = 30.0
+    """How long closing waits for rows to be acknowledged."""
+
+    @classmethod
+    def from_values(cls, values: OptionValues) -> SaverOptions:
+        """Make options of keywords.
+
+        Raises:
+            InvalidOptionError: A keyword is unknown, or its value outside its range.
+        """
+        known = {field.name for field in fields(cls)}
+        unknown = sorted(set(values) - known)
+        if unknown:
+            raise InvalidOptionError(
+                f"unknown option {', '.join(unknown)}; the options are {', '.join(sorted(known))}"
+            )
+        return cls(**values)
+
+    def __post_init__(self) -> None:
+        """Refuse values outside their range."""
+        for name, choices in (("write_mode", WriteMode), ("ingestion", Ingestion)):
+            value = getattr(self, name)
+            if value not in get_args(choices):
+                allowed = " or ".join(repr(choice) for choice in get_args(choices))
+                raise InvalidOptionError(f"{name} must be {allowed}, not {value!r}")
+        for field in fields(self):
+            if field.name not in ("write_mode", "ingestion"):
+                self._check_number(field.name)
+
+    def _check_number(self, name: str) -> None:
+        value = getattr(self, name)
+        whole = name in _WHOLE
+        kinds = (int,) if whole else (int, float)
+        zero_allowed = name in _ZERO_ALLOWED
+        in_range = (
+            isinstance(value, kinds)
+            and not isinstance(value, bool)
+            and (isinstance(value, int) or math.isfinite(value))
+            and (value >= 0 if zero_allowed else value > 0)
+        )
+        if not in_range:
+            kind = "a whole number" if whole else "a number of seconds"
+            least = "0 or more" if zero_allowed else "more than 0"
+            raise InvalidOptionError(f"{name} must be {kind}, {least}, not {value!r}")
+
+
+_WHOLE = {
+    "batch_size",
+    "max_retries",
+    "intake_bytes",
+    "overlay_bytes",
+    "max_in_flight",
+    "max_queries",
+}
+_ZERO_ALLOWED = {"max_retries", "retry_backoff", "visibility_timeout", "close_timeout"}

@@ -1,0 +1,198 @@
+"""Bodies: lists, their ranges, filters and pages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from langchain_core.runnables import RunnableConfig
+
+from langgraph.checkpoint.kusto import errors
+
+from .savers import MakeSaver
+from .threads import Chain, config_of, id_of, listed, listed_ids, new_checkpoint, noise
+
+
+async def put_many(saver: Any, thread_id: str, count: int, ns: str = "") -> list[RunnableConfig]:
+    """Checkpoints with ids in order, the oldest first."""
+    chain = Chain(saver, thread_id, ns)
+    for number in range(count):
+        await chain.step({"number": number, "parity": "odd" if number % 2 else "even"}, n=number)
+    return chain.stored
+
+
+class ListBodies:
+    async def test_newest_first_with_limits_and_before(
+        self, make_saver: MakeSaver, thread_id: str
+    ) -> None:
+        saver = make_saver()
+        stored = await put_many(saver, thread_id, 7)
+        newest_first = [id_of(config) for config in reversed(stored)]
+        place = config_of(thread_id)
+
+        for reader in (saver, make_saver()):
+            assert await listed_ids(reader, place) == newest_first
+            assert await listed_ids(reader, place, limit=3) == newest_first[:3]
+            assert await listed_ids(reader, place, limit=100) == newest_first
+            assert await listed_ids(reader, place, limit=0) == []
+            assert await listed_ids(reader, place, limit=-1) == []
+            assert await listed_ids(reader, place, before=stored[4]) == newest_first[3:]
+            assert await listed_ids(reader, place, before=stored[4], limit=1) == newest_first[3:4]
+            assert await listed_ids(reader, place, before=stored[0]) == []
+            assert await listed_ids(reader, stored[2]) == [id_of(stored[2])]
+            assert await listed_ids(reader, stored[2], before=stored[2]) == []
+
+    async def test_before_is_only_a_bound(self, make_saver: MakeSaver, thread_id: str) -> None:
+        """LangGraph passes the id of a parent graph's checkpoint, with nothing else."""
+        saver = make_saver()
+        stored = await put_many(saver, thread_id, 3, "child:1")
+        bound: RunnableConfig = {"configurable": {"checkpoint_id": id_of(stored[1]) + "!"}}
+
+        expected = [id_of(stored[1]), id_of(stored[0])]
+        for reader in (saver, make_saver()):
+            assert (
+                await listed_ids(reader, config_of(thread_id, "child:1"), before=bound) == expected
+            )
+
+    async def test_items_are_what_get_gives(self, make_saver: MakeSaver, thread_id: str) -> None:
+        saver = make_saver()
+        chain = Chain(saver, thread_id)
+        for number in range(4):
+            stored = await chain.step(number=number, large=noise(30_000 + number % 2))
+            await saver.aput_writes(stored, [("a", number)], f"task {number}")
+
+        for reader in (saver, make_saver()):
+            items = await listed(reader, chain.place)
+            assert items == [await reader.aget_tuple(config) for config in reversed(chain.stored)]
+            assert [item.parent_config for item in items] == [*reversed(chain.stored[:-1]), None]
+
+    async def test_no_namespace_means_all_of_them(
+        self, make_saver: MakeSaver, thread_id: str
+    ) -> None:
+        saver = make_saver()
+        root = await put_many(saver, thread_id, 2)
+        child = await put_many(saver, thread_id, 2, "child:1")
+
+        for reader in (saver, make_saver()):
+            everything = [item.config for item in await listed(reader, config_of(thread_id, None))]
+            assert everything == [child[1], child[0], root[1], root[0]]
+            assert [i.config for i in await listed(reader, config_of(thread_id, ""))] == root[::-1]
+            assert [
+                i.config for i in await listed(reader, config_of(thread_id, "child:1"))
+            ] == child[::-1]
+            assert await listed(reader, config_of(thread_id, "child")) == []
+
+    @pytest.mark.parametrize(
+        ("wanted", "numbers"),
+        [
+            ({}, [4, 3, 2, 1, 0]),
+            ({"number": 3}, [3]),
+            ({"number": 3.0}, [3]),
+            ({"number": "3"}, []),
+            ({"number": True}, []),
+            ({"parity": "odd"}, [3, 1]),
+            ({"parity": "odd", "number": 1}, [1]),
+            ({"parity": "odd", "number": 2}, []),
+            ({"missing": None}, []),
+            ({"nothing": None}, [4, 3, 2, 1, 0]),
+            ({"deep": {"a": {"b": 2}}}, [4, 3, 2, 1, 0]),
+            ({"deep": {"a": {"b": 3}}}, []),
+            ({"tags": ["x"]}, [4, 3, 2, 1, 0]),
+            ({"tags": ["x", "z"]}, []),
+            ({"quo'te\"|": "it's; .drop table Checkpoints"}, [4, 3, 2, 1, 0]),
+            ({"quo'te\"|' or 1 == 1 //": "x"}, []),
+        ],
+    )
+    async def test_filters_mean_containment(
+        self, make_saver: MakeSaver, thread_id: str, wanted: dict[str, Any], numbers: list[int]
+    ) -> None:
+        saver = make_saver()
+        chain = Chain(saver, thread_id)
+        more = {
+            "nothing": None,
+            "deep": {"a": {"b": 2, "c": 1}},
+            "tags": ["x", "y"],
+            "quo'te\"|": "it's; .drop table Checkpoints",
+        }
+        for number in range(5):
+            parity = "odd" if number % 2 else "even"
+            await chain.step({**more, "number": number, "parity": parity}, n=number)
+
+        for reader in (saver, make_saver()):
+            found = await listed(reader, chain.place, filter=wanted)
+            assert [item.metadata["number"] for item in found] == numbers
+            limited = await listed(reader, chain.place, filter=wanted, limit=2)
+            assert [item.metadata["number"] for item in limited] == numbers[:2]
+
+    @pytest.mark.parametrize(
+        "wanted", [{1: "a"}, {"a": {1, 2}}, {"a": [b"x"]}, {"a": float("nan")}]
+    )
+    async def test_a_filter_that_cannot_be_honoured_is_refused(
+        self, saver: Any, thread_id: str, wanted: Any
+    ) -> None:
+        with pytest.raises(errors.UnsupportedFilterError, match="filter"):
+            await listed(saver, config_of(thread_id), filter=wanted)
+
+    async def test_all_threads(
+        self, make_saver: MakeSaver, new_thread: Any, thread_id: str
+    ) -> None:
+        """Told apart by a mark in the metadata: others may use the database at the same time."""
+        saver = make_saver()
+        mark = {"mark": thread_id}
+        stored = []
+        for name in (new_thread(), new_thread()):
+            chain = Chain(saver, name)
+            for number in range(2):
+                stored.append(await chain.step(mark, n=number))
+
+        newest_first = sorted(stored, key=id_of, reverse=True)
+        for reader in (saver, make_saver()):
+            found = [item.config for item in await listed(reader, None, filter=mark)]
+            assert found == newest_first
+            bounded = await listed(reader, None, filter=mark, before=newest_first[0], limit=2)
+            assert [item.config for item in bounded] == newest_first[1:3]
+
+    async def test_one_id_in_several_threads(
+        self, make_saver: MakeSaver, new_thread: Any, thread_id: str
+    ) -> None:
+        saver = make_saver()
+        names = sorted(new_thread() for _ in range(3))
+        for name in names:
+            checkpoint = new_checkpoint({"name": name}, checkpoint_id="1")
+            await saver.aput(config_of(name, "", "0"), checkpoint, {"mark": thread_id}, {"name": 1})
+
+        found = await listed(make_saver(), None, filter={"mark": thread_id})
+        assert [item.checkpoint["channel_values"]["name"] for item in found] == names
+
+    async def test_more_than_a_page(self, make_saver: MakeSaver, thread_id: str) -> None:
+        """A page of keys has 200 rows."""
+        import asyncio
+
+        saver = make_saver()
+        root = await saver.aput(config_of(thread_id), new_checkpoint(checkpoint_id="000"), {}, {})
+        await asyncio.gather(
+            *[
+                saver.aput(root, new_checkpoint(checkpoint_id=f"{n:03}"), {"odd": n % 2}, {})
+                for n in range(1, 450)
+            ]
+        )
+
+        expected = [f"{number:03}" for number in reversed(range(450))]
+        for reader in (saver, make_saver()):
+            assert await listed_ids(reader, config_of(thread_id)) == expected
+            odd = await listed_ids(reader, config_of(thread_id), filter={"odd": 1}, limit=210)
+            assert odd == [i for i in expected if int(i) % 2][:210]
+
+    async def test_a_list_may_be_abandoned_and_the_saver_used_inside(
+        self, make_saver: MakeSaver, thread_id: str
+    ) -> None:
+        saver = make_saver()
+        stored = await put_many(saver, thread_id, 12)
+
+        items = saver.alist(config_of(thread_id))
+        first = await items.__anext__()
+        assert first.config == stored[-1]
+        await saver.aput(stored[-1], new_checkpoint({"n": 99}), {}, {"n": 1})
+        assert len(await listed_ids(saver, config_of(thread_id))) == 13
+        assert (await items.__anext__()).config == stored[-2]
+        await items.aclose()

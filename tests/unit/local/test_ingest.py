@@ -1,0 +1,180 @@
+"""Streaming ingestion without HTTP: which rows arrive, and what is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from langgraph.checkpoint.kusto.local import ingest
+from langgraph.checkpoint.kusto.local.clock import now_ticks
+from langgraph.checkpoint.kusto.local.errors import ServiceError
+
+STREAMING_EXCEPTION = "Kusto.DataNode.Exceptions.StreamingIngestionRequestException"
+
+
+@pytest.fixture
+def table(bench: Any) -> Any:
+    bench.run(".create table T (a:string, b:long)")
+    bench.run(".alter table T policy streamingingestion enable")
+    return bench
+
+
+def test_the_rows_are_counted_and_visible(table: Any) -> None:
+    assert table.ingest("T", '[{"a":"x","b":1},{"a":"y"}]') == 2
+    assert table.query("T") == [("x", 1), ("y", None)]
+
+
+def test_the_formats(table: Any) -> None:
+    assert table.ingest("T", '{"a":"x"}\nbroken\n{"a":"y"}', "json") == 2
+    assert table.ingest("T", "z,3\n", "CSV") == 1
+    assert [row[0] for row in table.query("T")] == ["x", "y", "z"]
+
+
+def test_one_error_rejects_all_of_multijson(table: Any) -> None:
+    with pytest.raises(ServiceError, match=r"Bad streaming ingestion request to Db\.T") as caught:
+        table.ingest("T", '{"a":"x"}\n{"a":')
+    assert (caught.value.status, caught.value.type) == (400, STREAMING_EXCEPTION)
+    assert caught.value.permanent
+    assert table.query("T") == []
+
+
+@pytest.mark.parametrize("body", ["", " \n", "[]"])
+def test_an_empty_stream_is_refused(table: Any, body: str) -> None:
+    with pytest.raises(ServiceError, match="The input stream is empty after processing, tip:check"):
+        table.ingest("T", body)
+
+
+def test_a_missing_mapping_is_named(table: Any) -> None:
+    with pytest.raises(
+        ServiceError, match="Entity ID 'M9' of kind 'MappingPersistent' was not found"
+    ):
+        table.ingest("T", '{"a":"x"}', mapping="M9")
+
+
+def test_a_mapping_that_does_not_fit_the_table_is_refused(table: Any) -> None:
+    table.run(
+        ".create table T ingestion json mapping 'M' "
+        '\'[{"column":"gone","Properties":{"Path":"$.gone"}}]\''
+    )
+    with pytest.raises(ServiceError, match="columns the table does not have: gone"):
+        table.ingest("T", '{"a":"x"}', mapping="M")
+
+
+def test_a_mapping_of_the_database_serves_its_tables_and_theirs_comes_first(table: Any) -> None:
+    entries = '[{"column":"a","Properties":{"Path":"$.%s"}}]'
+    table.run(f".create database Db ingestion json mapping 'M' '{entries % 'x'}'")
+    table.ingest("T", '{"x":"database","y":"table"}', mapping="M")
+    table.run(f".create table T ingestion json mapping 'M' '{entries % 'y'}'")
+    table.ingest("T", '{"x":"database","y":"table"}', mapping="M")
+    assert [row[0] for row in table.query("T")] == ["database", "table"]
+
+
+@pytest.mark.parametrize(
+    ("name", "format_", "problem"),
+    [
+        ("Missing", "multijson", "Entity ID 'Missing' of kind 'Table' was not found"),
+        ("T", "parquet", "'parquet' is not supported by the local server"),
+        ("T", "nonsense", "'nonsense' is unknown"),
+    ],
+)
+def test_what_does_not_exist_is_named(table: Any, name: str, format_: str, problem: str) -> None:
+    with pytest.raises(ServiceError, match=problem) as caught:
+        table.ingest(name, '{"a":"x"}', format_)
+    assert caught.value.status == 400
+
+
+def test_the_policy_of_the_table_beats_that_of_the_database(bench: Any) -> None:
+    bench.run(".create tables A (a:string), B (a:string)")
+    with pytest.raises(ServiceError, match="policy is not enabled"):
+        bench.ingest("A", '{"a":"x"}')
+    bench.run(".alter database Db policy streamingingestion enable")
+    bench.run(".alter table B policy streamingingestion disable")
+    assert bench.ingest("A", '{"a":"x"}') == 1
+    with pytest.raises(ServiceError, match="policy is not enabled"):
+        bench.ingest("B", '{"a":"x"}')
+
+
+def test_the_policy_cannot_be_set_on_a_cluster_without_streaming(
+    make_bench: Callable[..., Any],
+) -> None:
+    bench = make_bench(streaming=False)
+    bench.run(".create table T (a:string)")
+    with pytest.raises(ServiceError, match="as streaming ingestion is not enabled"):
+        bench.run(".alter table T policy streamingingestion enable")
+
+
+def test_an_old_schema_is_used_until_the_cache_is_cleared(make_bench: Callable[..., Any]) -> None:
+    bench = make_bench(schema_cache=True)
+    bench.run(".create table T (a:string)")
+    bench.run(".alter table T policy streamingingestion enable")
+    bench.ingest("T", '{"a":"x"}')
+    bench.run(".create-merge table T (b:long)")
+    bench.run(".create table U (a:string)")
+    bench.run(".alter table U policy streamingingestion enable")
+    bench.ingest("T", '{"a":"y","b":1}')
+    with pytest.raises(ServiceError, match="'U' of kind 'Table' was not found"):
+        bench.ingest("U", '{"a":"x"}')
+    bench.run(".clear database cache streamingingestion schema")
+    bench.ingest("U", '{"a":"x"}')
+    bench.ingest("T", '{"a":"z","b":1}')
+    assert bench.query("T") == [("x", None), ("y", None), ("z", 1)]
+
+
+def test_rows_beyond_their_retention_go_when_the_server_starts(
+    make_bench: Callable[..., Any],
+) -> None:
+    bench = make_bench()
+    bench.run(".create tables Short (a:string), Long (a:string)")
+    bench.run(".alter database Db policy streamingingestion enable")
+    bench.run(".alter-merge table Short policy retention softdelete = 1d")
+    for name in ("Short", "Long"):
+        bench.ingest(name, '{"a":"x"}')
+    day = 864_000_000_000
+    assert bench.cluster.drop_expired(now_ticks() + day // 2) == 0
+    assert bench.cluster.drop_expired(now_ticks() + 2 * day) == 1
+    assert (bench.query("Short"), bench.query("Long")) == ([], [("x",)])
+
+
+def test_inline_ingestion(table: Any) -> None:
+    assert len(table.run(".ingest inline into table T <|\nx,1\n'y',2")) == 1
+    table.run('.ingest inline into table T with (format="multijson") <| {"a":"m","b":3}')
+    table.run(".ingest inline into table T [ n,4 ]")
+    assert table.query("T") == [("x", 1), ("'y'", 2), ("m", 3), (" n", 4)]
+    assert table.run(".ingest inline into table T <|") == []
+
+
+@pytest.mark.parametrize(
+    ("command", "problem"),
+    [
+        (".ingest inline into table T with (format='multijson') <| {", "JSON parsing error"),
+        (
+            ".ingest inline into table T with (format='json', ingestionMapping='[]') <| {}",
+            "not empty",
+        ),
+        (
+            ".ingest inline into table T with (ingestionMapping='[]', "
+            "ingestionMappingReference='M') <| {}",
+            "exclude each other",
+        ),
+        (".ingest inline into table U <| x", "'U' of kind 'Table' was not found"),
+    ],
+)
+def test_wrong_inline_ingestion_is_refused(table: Any, command: str, problem: str) -> None:
+    with pytest.raises(ServiceError, match=problem):
+        table.run(command)
+    assert table.query("T") == []
+
+
+def test_only_a_prefix_may_be_asked_for(table: Any) -> None:
+    data = b'{"a":"1"}\n{"a":"2"}\n{"a":"3"}'
+    written = table.cluster.ingest("Db", "T", "multijson", None, data, only_first=2)
+    assert written.result(10) == 2
+    assert [row[0] for row in table.query("T")] == ["1", "2"]
+
+
+def test_the_insert_text_is_made_once_per_table(table: Any) -> None:
+    schema = table.cluster.catalog.database("Db").tables["T"]
+    assert ingest.insert_statement(schema) == "INSERT INTO t1 (ingested, c1, c2) VALUES (?, ?, ?)"
+    assert ingest.insert_statement(schema) is ingest.insert_statement(schema)

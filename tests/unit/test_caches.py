@@ -1,0 +1,226 @@
+"""What a process remembers: bounded, and forgetting only costs a query."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from langgraph.checkpoint.kusto._caches import Epochs, LruMap, Manifests
+from langgraph.checkpoint.kusto._rows import BlobRef, CheckpointKey
+
+KEY = CheckpointKey("thread", "", "1")
+OTHER = CheckpointKey("thread", "child", "2")
+REF = BlobRef("b1", 1, 5, 1_000)
+
+
+# ------------------------------------------------------------------------------------------ LruMap
+
+
+def test_the_least_recently_used_goes_first() -> None:
+    items = LruMap[str, int](2)
+    items.put("a", 1)
+    items.put("b", 2)
+    assert items.get("a") == 1
+    items.put("c", 3)
+
+    assert (items.get("a"), items.get("b"), items.get("c")) == (1, None, 3)
+    assert "a" in items
+    assert "b" not in items
+    assert len(items) == 2
+
+
+def test_setting_again_counts_as_use() -> None:
+    items = LruMap[str, int](2)
+    for key, value in (("a", 1), ("b", 2), ("a", 3), ("c", 4)):
+        items.put(key, value)
+
+    assert (items.get("a"), items.get("b")) == (3, None)
+
+
+def test_forgetting() -> None:
+    items = LruMap[str, int](2)
+    items.put("a", 1)
+    items.pop("a")
+    items.pop("a")
+
+    assert len(items) == 0
+    assert items.get("a") is None
+
+
+@given(
+    st.integers(0, 4),
+    st.lists(st.tuples(st.sampled_from(["put", "get", "pop"]), st.integers(0, 6)), max_size=40),
+)
+def test_against_a_naive_model(bound: int, steps: list[tuple[str, int]]) -> None:
+    items = LruMap[int, int](bound)
+    model: OrderedDict[int, int] = OrderedDict()
+    for number, (step, key) in enumerate(steps):
+        if step == "put":
+            items.put(key, number)
+            model.pop(key, None)
+            model[key] = number
+            while len(model) > bound:
+                del model[next(iter(model))]
+        elif step == "get":
+            assert items.get(key) == model.get(key)
+            if key in model:
+                model[key] = model.pop(key)
+        else:
+            items.pop(key)
+            model.pop(key, None)
+        assert len(items) == len(model) <= bound
+
+
+def test_pushed_out_by_another_thread_between_two_steps() -> None:
+    """`get` finds a value, and before it is counted as used it is gone."""
+    items = LruMap[str, int](2)
+    items.put("a", 1)
+
+    class Racing(OrderedDict[str, int]):
+        def get(self, key: str, default: Any = None) -> Any:
+            found = super().get(key, default)
+            self.pop(key, None)
+            return found
+
+    items._items = Racing(items._items)
+    assert items.get("a") == 1
+    assert items.get("a") is None
+
+
+# ------------------------------------------------------------------------------------------ Epochs
+
+
+def test_epochs_are_known_by_checkpoint_and_by_thread() -> None:
+    epochs = Epochs()
+    assert epochs.of(KEY) is None
+    assert epochs.latest("thread") is None
+    epochs.remember(KEY, "e1")
+    epochs.remember(OTHER, "e2")
+
+    assert (epochs.of(KEY), epochs.of(OTHER)) == ("e1", "e2")
+    assert epochs.latest("thread") == "e2"
+    assert epochs.latest("another") is None
+
+
+def test_a_dead_epoch_is_not_the_latest_but_still_inherited() -> None:
+    epochs = Epochs()
+    epochs.remember(KEY, "e1")
+    epochs.kill(["e1", "e5"])
+
+    assert epochs.is_killed("e1")
+    assert epochs.latest("thread") is None
+    assert epochs.of(KEY) == "e1"  # its late children die with it
+    epochs.remember(OTHER, "e2")
+    assert epochs.latest("thread") == "e2"
+
+
+def test_a_tombstone_that_was_not_written_kills_nothing() -> None:
+    epochs = Epochs()
+    epochs.remember(KEY, "e1")
+    epochs.kill(["e1"])
+    epochs.revive(["e1", "never killed"])
+
+    assert not epochs.is_killed("e1")
+    assert epochs.latest("thread") == "e1"
+
+
+def test_epochs_are_bounded() -> None:
+    epochs = Epochs(bound=2)
+    for number in range(4):
+        epochs.remember(CheckpointKey(f"t{number}", "", "1"), f"e{number}")
+        epochs.kill([f"dead{number}"])
+
+    assert epochs.of(CheckpointKey("t1", "", "1")) is None
+    assert epochs.of(CheckpointKey("t2", "", "1")) == "e2"
+    assert epochs.latest("t1") is None
+    assert not epochs.is_killed("dead1")
+    assert epochs.is_killed("dead3")
+
+
+# --------------------------------------------------------------------------------------- Manifests
+
+
+def test_an_unchanged_value_is_found() -> None:
+    manifests = Manifests()
+    manifests.remember(KEY, {"c": REF}, {"c": "7", "other": "8"})
+
+    assert manifests.unchanged(KEY, "c", "7", 1_000) == REF
+
+
+@pytest.mark.parametrize(
+    ("parent", "channel", "version", "oldest"),
+    [
+        (OTHER, "c", "7", 0),  # another checkpoint
+        (KEY, "other", "8", 0),  # a small value: it rides in each row
+        (KEY, "c", "8", 0),  # it changed
+        (KEY, "c", 7, 0),  # a version of another type
+        (KEY, "c", None, 0),  # no version at all
+        (KEY, "c", "7", 1_001),  # it may expire before the new checkpoint
+    ],
+)
+def test_what_may_have_changed_is_written_again(
+    parent: CheckpointKey, channel: str, version: Any, oldest: int
+) -> None:
+    manifests = Manifests()
+    manifests.remember(KEY, {"c": REF}, {"c": "7", "other": "8"})
+
+    assert manifests.unchanged(parent, channel, version, oldest) is None
+
+
+@pytest.mark.parametrize(("known", "version"), [(1, 1.0), (1, True), (None, None), ("1", 1)])
+def test_versions_are_the_same_only_with_the_same_type(known: Any, version: Any) -> None:
+    manifests = Manifests()
+    manifests.remember(KEY, {"c": REF}, {"c": known})
+
+    assert manifests.unchanged(KEY, "c", version, 0) is None
+
+
+def test_a_channel_without_a_version_is_written_again() -> None:
+    manifests = Manifests()
+    manifests.remember(KEY, {"c": REF}, {})
+
+    assert manifests.unchanged(KEY, "c", None, 0) is None
+    assert manifests.unchanged(KEY, "c", "1", 0) is None
+
+
+def test_a_put_again_replaces_what_was_known() -> None:
+    manifests = Manifests()
+    manifests.remember(KEY, {"c": REF}, {"c": 1})
+    newer = BlobRef("b2", 1, 5, 2_000)
+    manifests.remember(KEY, {"c": newer}, {"c": 1})
+    assert manifests.unchanged(KEY, "c", 1, 0) == newer
+
+    manifests.remember(KEY, {}, {"c": 1})
+    assert manifests.unchanged(KEY, "c", 1, 0) is None
+
+
+def test_a_failed_write_is_forgotten() -> None:
+    manifests = Manifests()
+    manifests.remember(KEY, {"c": REF}, {"c": 1})
+    manifests.forget(KEY)
+    manifests.forget(OTHER)
+
+    assert manifests.unchanged(KEY, "c", 1, 0) is None
+
+
+def test_what_was_remembered_does_not_change_with_the_callers_maps() -> None:
+    manifests = Manifests()
+    blobs, versions = {"c": REF}, {"c": 1}
+    manifests.remember(KEY, blobs, versions)
+    blobs.clear()
+    versions["c"] = 2
+
+    assert manifests.unchanged(KEY, "c", 1, 0) == REF
+
+
+def test_manifests_are_bounded() -> None:
+    manifests = Manifests(bound=1)
+    manifests.remember(KEY, {"c": REF}, {"c": 1})
+    manifests.remember(OTHER, {"c": REF}, {"c": 1})
+
+    assert manifests.unchanged(KEY, "c", 1, 0) is None
+    assert manifests.unchanged(OTHER, "c", 1, 0) == REF

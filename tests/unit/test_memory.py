@@ -1,0 +1,63 @@
+"""What outlives an event loop, above all failures nobody waited for."""
+
+from __future__ import annotations
+
+from langgraph.checkpoint.kusto._memory import Memory
+from langgraph.checkpoint.kusto._stats import Stats
+from langgraph.checkpoint.kusto.errors import LoopLostError, WriteFailedError
+
+
+def test_it_starts_empty() -> None:
+    stats = Stats()
+    memory = Memory(stats)
+
+    assert memory.stats is stats
+    assert (len(memory.overlay), memory.epochs.latest("t")) == (0, None)
+    assert memory.clock.issue(5) == 5
+    assert memory.take_failures() is None
+
+
+def test_a_failure_is_told_once() -> None:
+    memory = Memory(Stats())
+    memory.add_failure("put of checkpoint 7: throttled")
+    error = memory.take_failures()
+
+    assert isinstance(error, WriteFailedError)
+    assert error.failures == ("put of checkpoint 7: throttled",)
+    assert "put of checkpoint 7: throttled" in str(error)
+    assert "run the thread again" in str(error)
+    assert memory.take_failures() is None
+
+
+def test_many_failures_are_counted_and_the_first_are_kept() -> None:
+    memory = Memory(Stats())
+    for number in range(250):
+        memory.add_failure(f"put {number}")
+    error = memory.take_failures()
+
+    assert isinstance(error, WriteFailedError)
+    assert str(error).startswith("250 accepted writes were not written: put 0; put 1; put 2; ...;")
+    assert error.failures == tuple(f"put {number}" for number in range(100))
+    memory.add_failure("later")
+    later = memory.take_failures()
+    assert str(later).startswith("1 accepted writes were not written: later;")
+
+
+def test_three_failures_are_all_shown() -> None:
+    memory = Memory(Stats())
+    for name in "abc":
+        memory.add_failure(name)
+
+    assert "a; b; c; Kusto" in str(memory.take_failures())
+
+
+def test_a_lost_loop_is_told_as_such() -> None:
+    memory = Memory(Stats())
+    memory.add_failure("put 1")
+    memory.add_failure("put 2", loop_lost=True)
+    error = memory.take_failures()
+
+    assert isinstance(error, LoopLostError)
+    assert "2 writes not acknowledged: put 1; put 2; await saver.flush()" in str(error)
+    memory.add_failure("put 3")
+    assert isinstance(memory.take_failures(), WriteFailedError)
