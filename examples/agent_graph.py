@@ -20,6 +20,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, ToolMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.runnables import RunnableConfig
+from langchain_core.runnables.config import set_config_context
 from langchain_core.tools import tool
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph import END, START, StateGraph
@@ -170,9 +171,12 @@ def agent_graph(
         effects.leave(f"tools#{count(state, ToolMessage) + 1}")
         return results
 
-    def approve(state: AgentState) -> AgentState:
+    def approve(state: AgentState, config: RunnableConfig) -> AgentState:
         # The run ends here until a human answers; then the node starts again and gets the answer.
-        answer = interrupt({"question": "Publish this report?", "report": state["report"]})
+        # Since Python 3.11 `interrupt(...)` alone does; before, `astream` loses the node's context.
+        question = {"question": "Publish this report?", "report": state["report"]}
+        with set_config_context(config) as context:
+            answer = context.run(interrupt, question)
         effects.leave("approve")
         return {"approved": answer == "yes"}
 

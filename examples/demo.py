@@ -25,7 +25,7 @@ from pathlib import Path
 from agent import WAITING
 from agent_graph import STEPS, AgentState, Effects, agent_graph
 from demo_kql import TASK_RESULTS, TIMELINE, ask, print_table, print_timeline, results_by_node
-from demo_processes import DATABASE, ROOT, START_SECONDS, Child, DemoFailed, LocalServer
+from demo_processes import DATABASE, ROOT, START_SECONDS, Child, DemoFailed, LocalServer, end_all
 from demo_travel import Journey, travel_async, travel_sync
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.memory import InMemorySaver
@@ -52,18 +52,30 @@ def main() -> int:
     seed = parser.parse_args().seed
     if seed is None:
         seed = random.SystemRandom().randrange(1_000_000)
-    # A polite end of the demo itself must also end its children.
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: sys.exit(1))
     began = time.monotonic()
     try:
         with tempfile.TemporaryDirectory(prefix="kusto-demo-") as folder:
+            end_cleanly_on_signals(folder)
             run(Path(folder), seed)
     except DemoFailed as failure:
         print(f"   ✗ {failure}\nThe demo failed. Again: python examples/demo.py --seed {seed}")
         return 1
     print(f"\nEvery step held, in {time.monotonic() - began:.0f} s (seed {seed}).")
     return 0
+
+
+def end_cleanly_on_signals(folder: str) -> None:
+    """Let Ctrl-C and SIGTERM end the children too, at once, wherever the demo stands."""
+
+    def end(number: int, _: object) -> None:
+        end_all()
+        shutil.rmtree(folder, ignore_errors=True)
+        print(f"\nThe demo was ended by {signal.Signals(number).name}.", flush=True)
+        # Not an exception: one raised while a thread is being started can wait for it for ever.
+        os._exit(1)
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, end)
 
 
 def run(folder: Path, seed: int) -> None:

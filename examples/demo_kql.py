@@ -11,15 +11,16 @@ from typing import Any
 
 from azure.kusto.data import ClientRequestProperties, KustoClient, KustoConnectionStringBuilder
 
-# A row per task whose writes are all there: LangGraph does not run such a task again. A negative
-# `idx` is a mark (an interrupt, an answer), not a result.
+# A row per task whose result is there, all of its rows: LangGraph does not run such a task again. A
+# negative `idx` is a mark (a question to a human, its answer), not a result.
 TASK_RESULTS = """
 declare query_parameters(thread:string);
 CheckpointWrites
-| where thread_id == thread and idx >= 0
-| summarize rows = count_distinct(submission_row), all_rows = max(submission_rows)
+| where thread_id == thread
+| summarize rows = count_distinct(submission_row), all_rows = max(submission_rows),
+    results = countif(idx >= 0)
     by checkpoint_id, task_id, task_path, submission_id
-| where rows == all_rows
+| where rows == all_rows and results > 0
 | distinct checkpoint_id, task_id, task_path
 """
 

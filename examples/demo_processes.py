@@ -24,6 +24,16 @@ class DemoFailed(Exception):
     """Something the demo promises did not hold."""
 
 
+living: set[Child] = set()
+"""Children that were not seen to end."""
+
+
+def end_all() -> None:
+    """Kill whatever still runs."""
+    for child in list(living):
+        child.end()
+
+
 class Child:
     """A process of its own whose output is shown line by line, and which never outlives the demo.
 
@@ -46,6 +56,7 @@ class Child:
             text=True,
             encoding="utf-8",
         )
+        living.add(self)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -85,7 +96,15 @@ class Child:
                 f"process {self.pid} did not end within {timeout:.0f} s: {self._arguments}"
             ) from None
         self._reader.join(5)
+        living.discard(self)
         return code
+
+    def end(self) -> None:
+        """Kill it if it still runs."""
+        if self.running:
+            self._process.kill()
+            self._process.wait(10)
+        living.discard(self)
 
     def __enter__(self) -> Child:
         return self
@@ -96,9 +115,7 @@ class Child:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self.running:
-            self._process.kill()
-            self._process.wait(10)
+        self.end()
 
 
 class LocalServer:
@@ -160,4 +177,4 @@ class LocalServer:
         traceback: TracebackType | None,
     ) -> None:
         if self._child is not None:
-            self._child.__exit__(kind, error, traceback)
+            self._child.end()

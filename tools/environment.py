@@ -64,28 +64,40 @@ def write(path, text):
         file.write(text)
 
 
+def interpreter_stamp(directory):
+    """Tell what the environment in a directory was made with.
+
+    base_prefix, not executable: inside an activated environment `python3` is that one's own. The
+    directory belongs to it because scripts in bin/ carry it: a copied tree must rebuild.
+    """
+    return f"{sys.version}\n{sys.base_prefix}\n{os.path.abspath(directory)}\n"
+
+
+def installed_stamp():
+    """Tell what has to be installed."""
+    with open(os.path.join(ROOT, "pyproject.toml"), "rb") as file:
+        return hashlib.sha256(file.read() + EXTRAS.encode()).hexdigest() + "\n"
+
+
 def main(directory):
     """Create the environment when the interpreter changed, install when pyproject.toml changed."""
     check_interpreter()
     python = os.path.join(directory, "bin", "python")
-    interpreter_stamp = os.path.join(directory, ".interpreter")
-    installed_stamp = os.path.join(directory, ".installed")
+    interpreter_file = os.path.join(directory, ".interpreter")
+    installed_file = os.path.join(directory, ".installed")
 
-    # base_prefix, not executable: inside an activated environment `python3` is that one's own.
-    # The directory belongs to it because scripts in bin/ carry it: a copied tree must rebuild.
-    interpreter = f"{sys.version}\n{sys.base_prefix}\n{os.path.abspath(directory)}\n"
-    if read(interpreter_stamp) != interpreter or not os.path.exists(python):
+    interpreter = interpreter_stamp(directory)
+    if read(interpreter_file) != interpreter or not os.path.exists(python):
         sys.stderr.write(f"Making {directory} with Python {sys.version.split()[0]}\n")
         subprocess.check_call([sys.executable, "-m", "venv", "--clear", directory])
-        write(interpreter_stamp, interpreter)
+        write(interpreter_file, interpreter)
 
-    with open(os.path.join(ROOT, "pyproject.toml"), "rb") as file:
-        wanted = hashlib.sha256(file.read() + EXTRAS.encode()).hexdigest() + "\n"
-    if read(installed_stamp) != wanted:
+    wanted = installed_stamp()
+    if read(installed_file) != wanted:
         sys.stderr.write(f"Installing into {directory} (once; a few minutes)\n")
         pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         subprocess.check_call([*pip, "--editable", f"{ROOT}[{EXTRAS}]"])
-        write(installed_stamp, wanted)
+        write(installed_file, wanted)
 
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ def run(*arguments: str, env: dict[str, str] | None = None) -> Outcome:
         child.close()
 
 
-def run_example(place: Place, name: str, *arguments: str, **more: str) -> Outcome:
+def run_example(place: Place, name: str | Path, *arguments: str, **more: str) -> Outcome:
     endpoint = {"KUSTO_CLUSTER_URI": place.uri, "KUSTO_DATABASE": place.database}
     return run(str(EXAMPLES / name), *arguments, env=endpoint | more)
 
@@ -108,10 +108,12 @@ def test_encrypted_values_are_not_readable_in_kusto(provisioned: Place) -> None:
 # -------------------------------------------------------------------------------------- the agent
 
 
-def run_agent(place: Place, file: Path, *arguments: str) -> tuple[Outcome, list[str]]:
+def run_agent(
+    place: Place, file: Path, *arguments: str, program: str | Path = "agent.py"
+) -> tuple[Outcome, list[str]]:
     effects = file.with_suffix(".effects")
     named = ["--thread", "t", "--input", str(file), "--effects", str(effects)]
-    done = run_example(place, "agent.py", *named, *arguments)
+    done = run_example(place, program, *named, *arguments)
     lines = effects.read_text().splitlines() if effects.exists() else []
     return done, [json.loads(line)["step"] for line in lines]
 
@@ -146,6 +148,39 @@ def test_the_agent_waits_for_a_human_and_goes_on(
     assert (again.code, again.errors) == (0, "")
     assert again.lines == ["thread t: found in Kusto at step 11, finished before", said]
     assert len(unchanged) == len(after)
+
+
+def test_the_agent_resumes_between_a_result_and_its_checkpoint(
+    bare: Place, text_file: Path, tmp_path: Path
+) -> None:
+    """Killed when Kusto has the result of step 2 and not its checkpoint: `next` is empty then."""
+    shutil.copytree(EXAMPLES, tmp_path / "examples")
+    agent = tmp_path / "examples" / "agent.py"
+    source, start = agent.read_text(encoding="utf-8"), "\ndef main("
+    dying = """
+async def die(saver, config, checkpoint, metadata, new_versions):
+    if metadata["step"] == 2:
+        await saver.flush()
+        os._exit(9)
+    return await put(saver, config, checkpoint, metadata, new_versions)
+
+
+put, AsyncKustoSaver.aput = AsyncKustoSaver.aput, die
+
+"""
+    assert source.count(start) == 1
+    agent.write_text(source.replace(start, dying + start), encoding="utf-8")
+
+    died, before = run_agent(bare, text_file, "--create", program=agent)
+    resumed, after = run_agent(bare, text_file, "--approve", "yes")
+
+    assert died.code == 9
+    assert before == ["plan", "assistant#1"]
+    found = "thread t: found in Kusto at step 1, its results are there, its checkpoint is next"
+    assert (resumed.code, resumed.errors) == (0, "")
+    assert resumed.lines[0] == found
+    after[SAME_TIME] = sorted(after[SAME_TIME])
+    assert after == [*ORDER, "publish"]
 
 
 def test_the_agent_says_what_it_needs(bare: Place, text_file: Path, tmp_path: Path) -> None:
@@ -207,7 +242,8 @@ def test_the_demo_fails_when_checkpoints_are_lost(tmp_path: Path) -> None:
     assert not any("Every step held" in line for line in done.lines)
 
 
-def test_a_demo_that_is_ended_ends_its_server() -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_demo_that_is_ended_ends_its_server(number: signal.Signals) -> None:
     child = Child([sys.executable, str(EXAMPLES / "demo.py"), "--seed", "1"])
     try:
         while (line := child.line()) is not None:
@@ -217,10 +253,12 @@ def test_a_demo_that_is_ended_ends_its_server() -> None:
         assert found is not None
         server = int(found[1])
         assert alive(server)
-        os.kill(child.pid, signal.SIGTERM)
+        os.kill(child.pid, number)
+        rest = child.rest()
         code = child.wait()
     finally:
         child.close()
 
     assert code == 1
+    assert rest[-1] == f"The demo was ended by {number.name}."
     assert not alive(server)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -251,7 +252,8 @@ class LifeBodies:
         assert await values_of(make_saver(), old.place) == {"life": "new"}
 
     async def test_many_puts_share_requests(self, make_saver: MakeSaver, new_thread: Any) -> None:
-        saver = make_saver()
+        saver = make_saver(max_in_flight=2)
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(40))
         chains = [Chain(saver, new_thread()) for _ in range(40)]
         for number in range(5):
             await asyncio.gather(*[chain.step(n=number) for chain in chains])

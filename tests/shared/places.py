@@ -69,8 +69,9 @@ def local_place(*, provisioned: bool = True, **settings: Any) -> Iterator[Place]
 class ServerProcess:
     """A local server as a process of its own, over a file that outlives it."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *options: str) -> None:
         self._path = path
+        self._options = options
         self._port = 0
         self._child: Child | None = None
         self.place = Place("", "")
@@ -85,6 +86,7 @@ class ServerProcess:
         """Start it, on the same port as before, and wait until it listens."""
         command = [sys.executable, "-m", "langgraph.checkpoint.kusto.local"]
         command += ["--path", str(self._path), "--port", str(self._port), "--database", DATABASE]
+        command += self._options
         self._child = Child(command)
         found: dict[str, str] = {}
         while len(found) < 2:
@@ -109,12 +111,13 @@ class ServerProcess:
 
 
 @contextmanager
-def server_process(path: Path) -> Iterator[ServerProcess]:
-    """Run a provisioned local server as a process of its own."""
-    server = ServerProcess(path)
+def server_process(path: Path, *options: str, provisioned: bool = True) -> Iterator[ServerProcess]:
+    """Run a local server as a process of its own."""
+    server = ServerProcess(path, *options)
     server.start()
     try:
-        provision(server.place)
+        if provisioned:
+            provision(server.place)
         yield server
     finally:
         server.stop()

@@ -17,10 +17,17 @@ PATIENCE_SECONDS = 60
 class Child:
     """A process whose lines are read as they come."""
 
-    def __init__(self, command: Sequence[str], *, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        stdin: bool = False,
+    ) -> None:
         self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed in `close`
         self._process = subprocess.Popen(
             command,
+            stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=self._errors,
             text=True,
@@ -36,6 +43,12 @@ class Child:
     def pid(self) -> int:
         """Its process id."""
         return self._process.pid
+
+    def say(self, line: str) -> None:
+        """Write a line to its standard input."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(line + "\n")
+        self._process.stdin.flush()
 
     def line(self) -> str | None:
         """Wait for the next line; None is the end."""
@@ -67,8 +80,9 @@ class Child:
         """Wait for the end and give the exit code."""
         code = self._process.wait(timeout=PATIENCE_SECONDS)
         self._reader.join()
-        if self._process.stdout is not None:
-            self._process.stdout.close()
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream is not None:
+                stream.close()
         return code
 
     def errors(self) -> str:

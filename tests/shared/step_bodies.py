@@ -149,6 +149,35 @@ class StepBodies:
             "counter": 2,
         }
 
+    async def test_a_value_with_another_version_is_written(
+        self, make_saver: MakeSaver, thread_id: str
+    ) -> None:
+        """Whatever the names of the new versions say, a version means one value."""
+        saver = make_saver()
+        parent = config_of(thread_id)
+        for version in (1, 2, 2.0, "2"):
+            value = noise(50_000, hash(str(version)))
+            checkpoint = new_checkpoint({"large": value}, {"large": version})
+            parent = await saver.aput(parent, checkpoint, {}, {})
+            assert await values_of(make_saver(), parent) == {"large": value}
+        assert saver.stats()["blobs_stored"] == 4
+
+    async def test_a_fork_keeps_the_values_of_its_parent(
+        self, make_saver: MakeSaver, thread_id: str
+    ) -> None:
+        chain = Chain(make_saver(), thread_id)
+        first = await chain.step(large=noise(50_000), n=1)
+        versions = dict(chain.versions)
+        second = await chain.step(large=noise(50_000, 1), n=2)
+        fork = await chain.saver.aput(
+            first, new_checkpoint({"large": noise(50_000), "n": 3}, versions), {}, {"n": 3}
+        )
+        assert chain.saver.stats()["blobs_reused"] == 1
+        for reader in (chain.saver, make_saver()):
+            assert await values_of(reader, fork) == {"large": noise(50_000), "n": 3}
+            assert await values_of(reader, second) == {"large": noise(50_000, 1), "n": 2}
+            assert (await reader.aget_tuple(fork)).parent_config == first
+
     async def test_a_saver_that_read_a_thread_refers_to_its_values(
         self, make_saver: MakeSaver, thread_id: str
     ) -> None:

@@ -302,9 +302,7 @@ def test_everything_at_its_bound_at_once(character: str) -> None:
             parent_checkpoint_id=text,
             run_id=text,
             values=many(names(inline - 1, 4_000, character), 10),
-            reused={
-                str(number): BlobRef(f"b{number:032x}", 1, 5, NOW) for number in range(1_500)
-            },
+            reused={str(number): BlobRef(f"b{number:032x}", 1, 5, NOW) for number in range(1_500)},
             checkpoint=raw(360_000),
             metadata=raw(360_000),
             columns=kql_columns(metadata, versions),
@@ -396,6 +394,13 @@ def test_any_state_with_bounds_anywhere(
 def test_inline_round_trip(values: dict[str, Encoded]) -> None:
     assert inline_from_json(inline_to_json(values), "x") == values
     assert inline_from_json(inline_to_json(values).decode(), "x") == values
+
+
+@given(values_strategy)
+def test_the_size_of_json_inside_json(values: dict[str, Encoded]) -> None:
+    text = inline_to_json(values)
+
+    assert _rows._nested_chars(text) == len(orjson.dumps(text.decode())) - len('""')
 
 
 @given(refs_strategy)

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
 
@@ -35,6 +36,10 @@ from ._rows import (
 from ._tombstones import Tombstone, killed_epochs, tombstones_from_rows
 from ._transport import Table
 from ._values import Encoded, base64_chars, decode_value
+from .errors import ResultTooLargeError
+
+if TYPE_CHECKING:
+    from typing_extensions import LiteralString
 
 RESULT_BYTES = 32 * 1024 * 1024
 """Payload of one query: half of Kusto's 64 MB, because a retried ingest may have doubled rows."""
@@ -135,10 +140,36 @@ async def page_writes(core: Core, key: CheckpointKey, killed: set[str]) -> list[
         )
         for record in sums.records()
     ):
-        page: dict[str, str | int] = {**where, "p_ids": ",".join(ids)}
-        (table,) = await core.query(_kql.READ_WRITES, {**page, "p_low": low, "p_high": high})
-        rows.extend(table.records())
+        rows.extend(await _read_page(core, _kql.READ_WRITES, where, ids, low, high))
     return submissions_from_rows(rows)
+
+
+async def _read_page(
+    core: Core,
+    text: LiteralString,
+    where: Mapping[str, str],
+    ids: Sequence[str],
+    low: int,
+    high: int,
+) -> list[dict[str, Any]]:
+    """Read a page; in halves when it is too large, since rows that landed twice count twice."""
+    try:
+        (table,) = await core.query(
+            text, {**where, "p_ids": ",".join(ids), "p_low": low, "p_high": high}
+        )
+        return table.records()
+    except ResultTooLargeError:
+        half, middle = len(ids) // 2, (low + high) // 2
+        if half:
+            parts = [(ids[:half], low, high), (ids[half:], low, high)]
+        elif low < high:
+            parts = [(ids, low, middle), (ids, middle + 1, high)]
+        else:
+            raise
+    rows: list[dict[str, Any]] = []
+    for part in parts:
+        rows.extend(await _read_page(core, text, where, *part))
+    return rows
 
 
 def plan_pages(
@@ -183,11 +214,8 @@ async def fetch_blobs(
     ]
     rows = []
     for ids, low, high in plan_pages(sizes):
-        (table,) = await core.query(
-            _kql.READ_BLOBS,
-            {"p_thread": thread_id, "p_ids": ",".join(ids), "p_low": low, "p_high": high},
-        )
-        rows.extend(table.records())
+        where = {"p_thread": thread_id}
+        rows.extend(await _read_page(core, _kql.READ_BLOBS, where, ids, low, high))
     return blobs_from_rows(rows)
 
 

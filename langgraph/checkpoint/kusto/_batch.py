@@ -8,6 +8,7 @@ Rules:
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -86,6 +87,7 @@ class Accumulator(Generic[T]):
     def __init__(self, table: str) -> None:
         self.table = table
         self._pieces: deque[Piece[T]] = deque()
+        self._oldest = math.inf
         self.row_count = 0
         self.size_bytes = 0
 
@@ -97,8 +99,8 @@ class Accumulator(Generic[T]):
 
     @property
     def oldest(self) -> float:
-        """When the piece that waits longest came in; only while there is one."""
-        return self._pieces[0].arrived
+        """When the piece that waits longest came in; infinity when there is none."""
+        return self._oldest
 
     def add(self, pieces: Sequence[Piece[T]]) -> None:
         """Append pieces."""
@@ -106,6 +108,7 @@ class Accumulator(Generic[T]):
             self._pieces.append(piece)
             self.row_count += len(piece.rows)
             self.size_bytes += piece.size_bytes
+            self._oldest = min(self._oldest, piece.arrived)
 
     def drain(self) -> Batch[T]:
         """Take out what fits one request; at least one piece if there is any."""
@@ -122,6 +125,7 @@ class Accumulator(Generic[T]):
             taken.append(self._pieces.popleft())
             size += piece.size_bytes
             count += len(piece.rows)
+        self._oldest = min((piece.arrived for piece in self._pieces), default=math.inf)
         self.row_count -= count
         self.size_bytes -= size
         return Batch(self.table, tuple(taken))
@@ -130,5 +134,6 @@ class Accumulator(Generic[T]):
         """Take out everything, to fail it."""
         pieces = list(self._pieces)
         self._pieces.clear()
+        self._oldest = math.inf
         self.row_count = self.size_bytes = 0
         return pieces

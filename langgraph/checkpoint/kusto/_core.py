@@ -33,7 +33,7 @@ from ._tombstones import EPOCHS, Tombstone, killed_epochs, tombstones_from_rows
 from ._transport import Table, Transport
 from ._values import Encoded, encode_value
 from ._writer import Writer
-from .errors import WriteFailedError
+from .errors import SaverClosedError, WriteFailedError
 from .options import SaverOptions
 
 logger = logging.getLogger(__name__)
@@ -62,6 +62,7 @@ class Core:
         self._lost_blobs: LruMap[str, bool] = LruMap(10_000)
         self._opening = asyncio.Lock()
         self._opened = False
+        self._closed = False
         self._policy = RetryPolicy(
             attempts=options.max_retries + 1,
             backoff=options.retry_backoff,
@@ -79,6 +80,9 @@ class Core:
             if not self._opened:
                 await self.transport.open()
                 self._opened = True
+                if self._closed:  # meanwhile, when there was nothing to close yet
+                    await self.transport.aclose()
+                    raise SaverClosedError
 
     # -- queries ---------------------------------------------------------------------------------
 
@@ -141,6 +145,7 @@ class Core:
         sizes = [sum(map(len, rows)) for rows in blob_rows]
         total = sum(sizes) + len(plan.row_json)
         await self._commits.admit(total)
+        arrived = asyncio.get_running_loop().time()
         try:
             needed = self._submit_blobs(plan, blob_rows, request.reused)
         except BaseException:
@@ -159,7 +164,8 @@ class Core:
         async def send() -> None:
             await _all(needed)
             memory.overlay.acknowledge(identities[:-1])
-            await self._writer.submit(CHECKPOINTS, [plan.row_json])
+            # The row waits since the blobs do: a flush interval is waited for once.
+            await self._writer.submit(CHECKPOINTS, [plan.row_json], arrived)
             memory.overlay.acknowledge(identities[-1:])
 
         def undo() -> None:
@@ -316,6 +322,7 @@ class Core:
 
     async def aclose(self) -> None:
         """Drain, close the transport, then report what was not written."""
+        self._closed = True
         try:
             await self._commits.drain()
         finally:

@@ -76,8 +76,25 @@ let tombstones = materialize(CheckpointTombstones
     + _KILLED
 )
 
-# One checkpoint whole: its row, blobs, pending writes. Payload only while the result stays under
-# the budget; otherwise the caller pages it. `fits` is per request, so both tables or none.
+# What both reads of whole checkpoints weigh and end with. Payload comes along only while the result
+# stays under the budget, else the caller pages it; `fits` is one answer for both tables.
+_WEIGHT: LiteralString = """\
+let write_bytes = toscalar(writes | summarize sum(row_bytes));
+let write_rows = toscalar(writes | summarize count());
+"""
+
+_WRITES_AND_TOMBSTONES: LiteralString = (
+    """\
+writes
+| where fits
+| project """
+    + _WRITE_COLUMNS
+    + """;
+tombstones
+"""
+)
+
+# One checkpoint whole: its row, blobs, pending writes.
 _READ_ONE: LiteralString = (
     """\
 let heads = materialize(Checkpoints
@@ -95,8 +112,9 @@ let needed = union (heads | project ids = blob_ids), (print ids = p_blobs)
     | where isnotempty(needed_id)
     | distinct needed_id;
 let head_bytes = toscalar(heads | summarize sum(total_bytes));
-let write_bytes = toscalar(writes | summarize sum(row_bytes));
-let write_rows = toscalar(writes | summarize count());
+"""
+    + _WEIGHT
+    + """\
 let fits = coalesce(head_bytes, 0) + coalesce(write_bytes, 0) <= p_budget and write_rows <= p_rows;
 print wanted_id = wanted, seen_id = seen, fits = fits;
 heads;
@@ -105,15 +123,9 @@ CheckpointBlobs
 | project """
     + _BLOB_COLUMNS
     + """;
-writes
-| where fits
-| project """
-    + _WRITE_COLUMNS
-    + """;
-tombstones
 """
+    + _WRITES_AND_TOMBSTONES
 )
-
 READ_LATEST: LiteralString = (
     """\
 declare query_parameters(p_thread:string, p_ns:string, p_local:string, p_killed:string,
@@ -330,43 +342,42 @@ def read_many(*, thread: bool) -> LiteralString:
     text: LiteralString = "declare query_parameters(p_killed:string, p_submissions:string"
     if thread:
         text += ", p_thread:string"
-    text += ", p_blobs:string, p_budget:long, p_rows:long);\n"
+    text += ", p_budget:long, p_rows:long);\n"
     text += _TOMBSTONES_OF_THREAD if thread else _TOMBSTONES_OF_ALL
     text += "let heads = materialize(Checkpoints\n"
     if thread:
         text += "    | where thread_id == p_thread\n"
     text += "    | where submission_id in (split(p_submissions, ','))\n    | project "
     text += _CHECKPOINT_COLUMNS
-    text += (
-        """);
+    text += _MANY_PARTS
+    text += _WRITES_AND_TOMBSTONES
+    return text
+
+
+_MANY_PARTS: LiteralString = (
+    """);
 let threads = heads | distinct thread_id;
 let writes = materialize(CheckpointWrites
     | where thread_id in (threads) and checkpoint_id in ((heads | distinct checkpoint_id))
     | where epoch !in (killed)
     | join kind=leftsemi heads on thread_id, checkpoint_ns, checkpoint_id);
-let needed = union (heads | project ids = blob_ids), (print ids = p_blobs)
-    | mv-expand needed_id = split(ids, ",") to typeof(string)
+let needed = heads
+    | mv-expand needed_id = split(blob_ids, ",") to typeof(string)
     | where isnotempty(needed_id)
     | distinct needed_id;
-let write_bytes = toscalar(writes | summarize sum(row_bytes));
-let write_rows = toscalar(writes | summarize count());
+"""
+    + _WEIGHT
+    + """\
 let fits = coalesce(write_bytes, 0) <= p_budget and write_rows <= p_rows;
 print fits = fits;
 heads;
 CheckpointBlobs
 | where thread_id in (threads) and blob_id in (needed) and fits
 | project """
-        + _BLOB_COLUMNS
-        + """;
-writes
-| where fits
-| project """
-        + _WRITE_COLUMNS
-        + """;
-tombstones
+    + _BLOB_COLUMNS
+    + """;
 """
-    )
-    return text
+)
 
 
 SHOW_SCHEMA: LiteralString = ".show database schema as json"

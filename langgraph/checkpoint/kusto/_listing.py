@@ -26,7 +26,7 @@ from ._clock import parse_ticks
 from ._core import Core
 from ._overlay import ThreadView
 from ._pending_writes import WriteSubmission, submissions_from_rows
-from ._reader import blobs_to_fetch, read_checkpoint
+from ._reader import read_checkpoint
 from ._requests import Typed
 from ._rows import (
     BlobRef,
@@ -38,7 +38,7 @@ from ._rows import (
 )
 from ._tombstones import killed_epochs, tombstones_from_rows
 from ._values import Encoded, decode_value
-from .errors import IncompleteCheckpointError
+from .errors import IncompleteCheckpointError, ResultTooLargeError
 
 logger = logging.getLogger(__name__)
 
@@ -215,19 +215,18 @@ async def _read_together(
     if sum(entry.total_bytes for entry in entries) > RESULT_BYTES:
         return {}
     view = core.memory.overlay.view(thread_id)
-    keys = {entry.key for entry in entries}
-    local = {row.key: row for row in view.checkpoints if row.key in keys}
-    wanted_blobs = [blob for row in local.values() for blob in blobs_to_fetch(row, view)]
     parameters: dict[str, str | int] = {
         "p_killed": ",".join(sorted(view.killed)),
         "p_submissions": ",".join(entry.submission_id for entry in entries),
-        "p_blobs": ",".join(wanted_blobs),
         "p_budget": RESULT_BYTES,
         "p_rows": RESULT_ROWS,
     }
     if thread_id is not None:
         parameters["p_thread"] = thread_id
-    tables = await core.query(_kql.read_many(thread=thread_id is not None), parameters)
+    try:
+        tables = await core.query(_kql.read_many(thread=thread_id is not None), parameters)
+    except ResultTooLargeError:  # blobs that landed several times; each is read alone
+        return {}
     marks, heads, blobs, writes, stones = tables
     killed = learn(core, heads, blobs, writes, stones)
     view = view.without(killed)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import concurrent.futures.thread  # noqa: F401 - first, see `_flush_open_homes`
 import logging
 import os
 import threading
@@ -19,6 +20,7 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, wait
 from typing import Any, TypeVar
 
+import anyio.to_thread
 from anyio.from_thread import start_blocking_portal
 
 from ._core import Core
@@ -101,7 +103,11 @@ class Home:
             return
         loop, core = closing
         try:
-            if loop is asyncio.get_running_loop():
+            if not _alive(loop):
+                if loop.is_closed():  # nothing of it can be waited for, only noted as closed
+                    await self._transport.aclose()
+                self._abandon(core)
+            elif loop is asyncio.get_running_loop():
                 await core.aclose()
             else:
                 hop = asyncio.run_coroutine_threadsafe(core.aclose(), loop)
@@ -119,7 +125,10 @@ class Home:
             return
         loop, core = closing
         try:
-            self._block(asyncio.run_coroutine_threadsafe(core.aclose(), loop), loop)
+            if not _alive(loop):
+                self._abandon(core)
+            else:
+                self._block(asyncio.run_coroutine_threadsafe(core.aclose(), loop), loop)
         finally:
             self._stop_portal()
 
@@ -152,24 +161,44 @@ class Home:
             return self._loop, self._core
 
     def _begin_close(self) -> tuple[asyncio.AbstractEventLoop, Core] | None:
+        if os.getpid() != self._pid:  # before the lock, which a thread of the parent may hold
+            return None
         with self._lock:
-            if self._closed or os.getpid() != self._pid:
+            if self._closed:
                 return None
             self._closed = True
             loop, core = self._loop, self._core
         if loop is None or core is None:
             return None
-        if not _alive(loop):
-            core.abandon()
-            return None
         return loop, core
+
+    def _abandon(self, core: Core) -> None:
+        """Close a core whose loop is gone, which nothing can be drained on."""
+        core.abandon()
+        error = self.memory.take_failures()
+        if error is not None:
+            raise error
 
     def _start_portal(self) -> None:
         self._portal = start_blocking_portal(backend="asyncio")
         portal = self._portal.__enter__()
-        self._loop = portal.call(_current_loop)
-        # A strong reference on purpose: a saver that nobody holds may still have rows to send.
+        self._loop = portal.call(_ready_loop)
+        # Strong references on purpose: a saver that nobody holds may still have rows to send.
+        _flushed_at_exit.add(self)
         atexit.register(self._close_at_exit)
+
+    def flush_at_exit(self) -> None:
+        """Send what waits, while thread pools still work; see `_flush_open_homes`."""
+        if os.getpid() != self._pid:  # before the lock, which a thread of the parent may hold
+            return
+        with self._lock:
+            loop, core = self._loop, self._core
+        if loop is None or core is None or not _alive(loop):
+            return
+        flushed = asyncio.run_coroutine_threadsafe(core.flush(), loop)
+        wait([flushed], timeout=self._options.close_timeout)
+        if flushed.done() and not flushed.cancelled() and flushed.exception() is not None:
+            logger.error("flushing a KustoSaver at exit failed: %s", flushed.exception())
 
     def _close_at_exit(self) -> None:
         try:
@@ -178,6 +207,7 @@ class Home:
             logger.error("closing a KustoSaver at exit failed: %s", error)
 
     def _stop_portal(self) -> None:
+        _flushed_at_exit.discard(self)
         atexit.unregister(self._close_at_exit)
         portal, self._portal = self._portal, None
         if portal is not None:
@@ -210,8 +240,32 @@ async def _opened(core: Core, work: Work[T]) -> T:
     return await work(core)
 
 
-async def _current_loop() -> asyncio.AbstractEventLoop:
+async def _ready_loop() -> asyncio.AbstractEventLoop:
+    """Give the loop, with a worker in both its thread pools: at exit none can be started."""
+    await asyncio.to_thread(_nothing)
+    await anyio.to_thread.run_sync(_nothing)
     return asyncio.get_running_loop()
+
+
+def _nothing() -> None:
+    """What a worker thread does so that there is one."""
+
+
+_flushed_at_exit: set[Home] = set()
+
+
+def _flush_open_homes() -> None:
+    """Flush before the thread pools stop, which resolving a host name and compressing need.
+
+    Only flush: threads of the program may still run and use the saver; `atexit`, later, closes it.
+    """
+    for home in list(_flushed_at_exit):
+        home.flush_at_exit()
+
+
+# `atexit` comes after the pools have stopped. `concurrent.futures.thread` stops them the same way,
+# and has to have registered before this, because the last to register goes first.
+getattr(threading, "_register_atexit", atexit.register)(_flush_open_homes)
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:

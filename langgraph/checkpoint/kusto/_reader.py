@@ -30,7 +30,7 @@ from ._core import Core
 from ._overlay import ThreadView
 from ._pending_writes import submissions_from_rows
 from ._rows import CheckpointKey, StoredCheckpoint, blobs_from_rows, checkpoint_from_row
-from .errors import IncompleteCheckpointError
+from .errors import IncompleteCheckpointError, ResultTooLargeError
 
 logger = logging.getLogger(__name__)
 
@@ -82,16 +82,19 @@ async def _read_once(
         "p_thread": thread_id,
         "p_ns": checkpoint_ns,
         "p_killed": ",".join(sorted(view.killed)),
-        "p_blobs": ",".join(blobs_to_fetch(local, view)),
+        "p_blobs": ",".join(_blobs_to_fetch(local, view)),
         "p_budget": RESULT_BYTES,
         "p_rows": RESULT_ROWS,
     }
     if checkpoint_id is None:
         parameters["p_local"] = local.key.checkpoint_id if local else ""
-        tables = await core.query(_kql.READ_LATEST, parameters)
     else:
         parameters["p_id"] = checkpoint_id
-        tables = await core.query(_kql.READ_BY_ID, parameters)
+    text = _kql.READ_LATEST if checkpoint_id is None else _kql.READ_BY_ID
+    try:
+        tables = await core.query(text, parameters)
+    except ResultTooLargeError:  # blobs that landed several times: nothing fits, all is paged
+        tables = await core.query(text, {**parameters, "p_budget": -1})
     marks, heads, blobs, writes, stones = tables
     mark = marks.records()[0]
     killed = learn(core, heads, blobs, writes, stones)
@@ -115,7 +118,7 @@ async def _read_once(
     return await assemble(core, head, {**found, **view.blobs}, submissions)
 
 
-def blobs_to_fetch(local: StoredCheckpoint | None, view: ThreadView) -> list[str]:
+def _blobs_to_fetch(local: StoredCheckpoint | None, view: ThreadView) -> list[str]:
     """Blobs the overlay's own row needs and the overlay has no longer."""
     if local is None or local.total_bytes > RESULT_BYTES:
         return []

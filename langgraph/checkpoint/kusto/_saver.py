@@ -128,10 +128,16 @@ class KustoSaverBase(BaseCheckpointSaver[str]):
         """Read the newest checkpoint of a thread and namespace, or the one the config names.
 
         What this saver accepted is always seen; what another process wrote, as soon as Kusto shows
-        it. One request, unless the state is larger than 32 MB.
+        it. None means that there is no such checkpoint. One request, unless the state is larger
+        than 32 MB.
 
         Raises:
-            IncompleteCheckpointError: The checkpoint is visible, but parts of it are not.
+            MissingThreadIdError: The config has no thread_id, or an empty one.
+            IncompleteCheckpointError: The checkpoint is visible, but parts of it are not after
+                `visibility_timeout`.
+            DeserializationError: A value cannot be read with this `serde`.
+            CorruptValueError: A value does not have the hash it was stored with.
+            ServiceError: Kusto did not answer the query.
         """
         place = read_place(config)
         with self._counted("get_tuples", "get_tuple", place):
@@ -162,6 +168,7 @@ class KustoSaverBase(BaseCheckpointSaver[str]):
 
         Raises:
             UnsupportedFilterError: The filter cannot be honoured exactly.
+            ServiceError: Kusto did not answer a query.
         """
         listing, place = self._listing(config, filter, before, limit)
         with self._counted("lists", "list", place):
@@ -178,11 +185,15 @@ class KustoSaverBase(BaseCheckpointSaver[str]):
     ) -> RunnableConfig:
         """Store a checkpoint.
 
-        On return Kusto has acknowledged all of it (`write_mode="acknowledged"`). After an error of
-        the connection it may or may not be there, but never in part. Cancelling leaves a put that
-        was sent to finish on its own.
+        On return Kusto has acknowledged all of it (`write_mode="acknowledged"`), or the saver has
+        accepted it and a crash may lose it (`"buffered"`). After an error of the connection it may
+        or may not be there, but never in part. Cancelling leaves a put that was sent to finish on
+        its own.
 
         Raises:
+            InvalidConfigError: The config has no thread_id, or an id cannot be stored.
+            WriteFailedError: Something accepted earlier was not written; nothing of this call was
+                stored.
             SerializationError: A value cannot be serialised; the message names its channel.
             ValueTooLargeError: A value is over the upper bound.
             BackpressureError: The saver stayed full for `intake_timeout`.
@@ -211,10 +222,17 @@ class KustoSaverBase(BaseCheckpointSaver[str]):
             await self._home.run(lambda core: core.put_writes(request))
 
     async def adelete_thread(self, thread_id: str) -> None:
-        """Delete a thread with all its namespaces; on return no reader gets it any more.
+        """Delete a thread with all its namespaces.
 
-        Rows that a run which began before may still write stay dead. The thread may be used again
-        at once. The rows stay in the tables until their retention period is over.
+        On return this saver does not show it any more, and others do not as soon as they see the
+        tombstone. Rows that a run which began before may still write stay dead. The thread may be
+        used again at once. The rows stay in the tables until their retention period is over. After
+        an error the thread may or may not be deleted; deleting it again is harmless.
+
+        Raises:
+            MissingThreadIdError: There is no thread_id.
+            WriteFailedError: Something accepted earlier was not written; nothing was deleted.
+            ServiceError: Kusto did not answer.
         """
         place = read_place({"configurable": {"thread_id": thread_id}})
         with self._counted("deletes", "delete_thread", place):

@@ -9,7 +9,7 @@ class Stats:
     """Counters, by documented name.
 
     `puts`, `put_writes`, `get_tuples`, `lists`, `deletes`: calls that returned.
-    `errors`: calls that raised.
+    `errors`: calls that raised, except for a config without a usable thread id.
     `ingest_requests`, `ingest_rows`, `ingest_bytes` (uncompressed), `queries`: what was sent.
     `retries`, `throttled`: attempts after the first; those because of 429.
     `incomplete_reads`: reads repeated because parts of a checkpoint were not visible yet.

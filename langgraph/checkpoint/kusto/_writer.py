@@ -87,21 +87,22 @@ class Intake:
         room: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         waiter = (size_bytes, room)
         self._waiters.append(waiter)
-        try:
-            await asyncio.wait_for(asyncio.shield(room), self._timeout)
-        except BaseException as error:
-            if room.done() and not room.cancelled():
+        try:  # not `wait_for`, which before Python 3.12 can swallow a cancellation
+            await asyncio.wait([room], timeout=self._timeout)
+        except asyncio.CancelledError:
+            if room.done():
                 self.release(size_bytes)
             else:
-                self._waiters.remove(waiter)
-                self._admit_waiters()
-            if isinstance(error, asyncio.TimeoutError):
-                raise BackpressureError(
-                    f"no room for {size_bytes} bytes in {self._timeout:g} s: {self.size_bytes} of"
-                    f" {self._bound_bytes} bytes are waiting to be acknowledged by Kusto; write"
-                    " less at a time, raise intake_bytes, or look at why ingestion is slow"
-                ) from None
+                self._leave(waiter)
             raise
+        if not room.done():
+            full = f"{self.size_bytes} of {self._bound_bytes} bytes"
+            self._leave(waiter)
+            raise BackpressureError(
+                f"no room for {size_bytes} bytes in {self._timeout:g} s: {full} are waiting to be"
+                " acknowledged by Kusto; write less at a time, raise intake_bytes, or look at why"
+                " ingestion is slow"
+            )
 
     def release(self, size_bytes: int) -> None:
         """Give room back."""
@@ -115,12 +116,15 @@ class Intake:
     def _fits(self, size_bytes: int) -> bool:
         return self.size_bytes == 0 or self.size_bytes + size_bytes <= self._bound_bytes
 
+    def _leave(self, waiter: tuple[int, asyncio.Future[None]]) -> None:
+        self._waiters.remove(waiter)
+        self._admit_waiters()  # it may have been the one too large to fit
+
     def _admit_waiters(self) -> None:
         while self._waiters and self._fits(self._waiters[0][0]):
             size_bytes, room = self._waiters.popleft()
-            if not room.done():
-                self.size_bytes += size_bytes
-                room.set_result(None)
+            self.size_bytes += size_bytes
+            room.set_result(None)
 
 
 class Writer:
@@ -161,10 +165,17 @@ class Writer:
         """Rows submitted and not yet sent."""
         return sum(item.row_count for item in self._accumulators.values())
 
-    def submit(self, table: str, rows: Sequence[bytes]) -> asyncio.Future[None]:
+    def submit(
+        self, table: str, rows: Sequence[bytes], arrived: float | None = None
+    ) -> asyncio.Future[None]:
         """Accept rows that belong together; the future tells when Kusto acknowledged them all.
 
         Cancelling the future does not take the rows back.
+
+        Args:
+            table: Where they go.
+            rows: The rows, as JSON.
+            arrived: Loop time since which their caller waits, the present by default.
 
         Raises:
             SaverClosedError: The writer is closed.
@@ -174,7 +185,7 @@ class Writer:
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[None] = loop.create_future()
         ticket = Ticket(answer)
-        pieces = cut(ticket, rows, loop.time())
+        pieces = cut(ticket, rows, loop.time() if arrived is None else arrived)
         if not pieces:  # nothing to send is acknowledged at once
             answer.set_result(None)
         ticket.expect(len(pieces))

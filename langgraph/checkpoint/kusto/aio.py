@@ -44,6 +44,7 @@ class AsyncKustoSaver(KustoSaverBase):
             TableNotFoundError: A table, the view or a function is missing.
             SchemaTooOldError: The tables are older than this library.
             StreamingDisabledError: A table does not take streaming ingestion.
+            PermissionDeniedError: The identity lacks the role.
         """
         await self.asetup(create)
 

@@ -227,8 +227,8 @@ class BackpressureError(KustoCheckpointError):
 class WriteFailedError(KustoCheckpointError):
     """Rows accepted earlier were not written.
 
-    Raised by the next call, by `flush` and on exit when a background write failed, and on exit when
-    rows were left after `close_timeout`.
+    Raised by the next call that writes, by `flush` and on exit when a background write failed, and
+    on exit when rows were left after `close_timeout`. The call that raises it stored nothing.
     """
 
     def __init__(self, message: str, failures: Sequence[str] = ()) -> None:

@@ -35,7 +35,11 @@ class OptionValues(TypedDict, total=False):
 
 @dataclass(frozen=True, kw_only=True)
 class SaverOptions:
-    """How a saver writes, reads and retries. Times are in seconds."""
+    """How a saver writes, reads and retries. Times are in seconds.
+
+    Raises:
+        InvalidOptionError: A value is outside its range.
+    """
 
     write_mode: WriteMode = "acknowledged"
     """`acknowledged`: `put` returns when Kusto acknowledged. `buffered`: it returns at once."""

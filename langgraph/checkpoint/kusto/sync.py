@@ -54,7 +54,11 @@ class KustoSaver(KustoSaverBase):
         self._home.close()
 
     def __enter__(self) -> Self:
-        self._home.run_sync(_nothing, "__aenter__")
+        try:
+            self._home.run_sync(_nothing, "__aenter__")
+        except BaseException:  # `with` does not leave what it could not enter
+            self.close()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -85,7 +85,7 @@ class SdkTransport:
         loop = asyncio.get_running_loop()
         if self._client is not None and self._loop is loop:
             return
-        self._forget_client()
+        await self._forget_client()
         if self._endpoint.needs_token:
             await self._guard(self._fetch_cloud_metadata, "query", self._query_timeout)
         client = _RawKustoClient(self._connection_string())
@@ -100,13 +100,17 @@ class SdkTransport:
             await client.close()  # type: ignore[no-untyped-call]  # the SDK is half typed
             logger.debug("closed %r", self)
 
-    def _forget_client(self) -> None:
-        """Drop a client whose event loop is gone; its session can no longer be closed properly."""
+    async def _forget_client(self) -> None:
+        """Drop a client whose event loop is gone; its connections cannot be closed properly."""
         client, self._client = self._client, None
-        if client is not None:
+        if client is None:
+            return
+        if self._loop is not None and self._loop.is_closed():
+            await client.close()  # type: ignore[no-untyped-call]  # aiohttp waits for nothing then
+        else:
             session: Any = client._session  # annotated with the sync kind too
             session.detach()
-            logger.debug("dropped the client of another event loop")
+        logger.debug("dropped the client of another event loop")
 
     async def query(self, text: LiteralString, parameters: Mapping[str, str | int]) -> list[Table]:
         """See `Transport.query`."""

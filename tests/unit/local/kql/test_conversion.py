@@ -33,8 +33,11 @@ HOUR = 36_000_000_000
         ('totimespan("01:00:00")', "timespan", HOUR),
         ('totimespan("1h")', "timespan", HOUR),
         ('totimespan("x")', "timespan", None),
-        ('toguid("74BE27DE-1E4E-49d9-b579-fe0b331d3642")', "guid",
-         "74be27de-1e4e-49d9-b579-fe0b331d3642"),
+        (
+            'toguid("74BE27DE-1E4E-49d9-b579-fe0b331d3642")',
+            "guid",
+            "74be27de-1e4e-49d9-b579-fe0b331d3642",
+        ),
         ('toguid("x")', "guid", None),
         ("tostring(123)", "string", "123"),
         ("tostring(1.0)", "string", "1.0"),

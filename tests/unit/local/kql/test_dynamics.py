@@ -54,8 +54,10 @@ import pytest
         ("bag_remove_keys(dynamic({'a':1,'b':2}), dynamic(['a']))", {"b": 2}),
         ("bag_set_key(dynamic({'a':1}), 'b', 2)", {"a": 1, "b": 2}),
         ("bag_zip(dynamic(['a','b']), dynamic([1]))", {"a": 1, "b": None}),
-        ("treepath(parse_json('{\"prop1\":[1,2], \"prop2\":\"v\"}'))",
-         ["['prop1']", "['prop1'][0]", "['prop2']"]),
+        (
+            'treepath(parse_json(\'{"prop1":[1,2], "prop2":"v"}\'))',
+            ["['prop1']", "['prop1'][0]", "['prop2']"],
+        ),
         ("set_has_element(dynamic([1,2]), 2)", True),
         ("set_has_element(dynamic([1,2]), '2')", False),
         ("set_has_element(dynamic([true]), 1)", False),

@@ -32,24 +32,41 @@ def test_extend_replaces_in_place_and_appends(kql):
 
 
 def test_project_away_keep_rename_reorder(kql):
-    assert kql.schema("Events | project-away data, s*, *t") == ["id:string", "kind_name:string",
-                                                               "n:long", "ok:bool"]
+    assert kql.schema("Events | project-away data, s*, *t") == [
+        "id:string",
+        "kind_name:string",
+        "n:long",
+        "ok:bool",
+    ]
     assert kql.schema("Events | project-keep n, k*") == ["kind_name:string", "n:long"]
-    assert kql.schema("Owners | project-rename who = owner") == ["id:string", "who:string",
-                                                                "weight:int"]
-    assert kql.schema("Owners | project-reorder weight") == ["weight:int", "id:string",
-                                                            "owner:string"]
-    assert kql.schema("Owners | project-reorder owner, * desc") == ["owner:string", "weight:int",
-                                                                   "id:string"]
+    assert kql.schema("Owners | project-rename who = owner") == [
+        "id:string",
+        "who:string",
+        "weight:int",
+    ]
+    assert kql.schema("Owners | project-reorder weight") == [
+        "weight:int",
+        "id:string",
+        "owner:string",
+    ]
+    assert kql.schema("Owners | project-reorder owner, * desc") == [
+        "owner:string",
+        "weight:int",
+        "id:string",
+    ]
 
 
 def test_distinct(kql):
     assert kql.rows("Events | distinct kind_name") == [("x",), ("y",)]
     assert kql.rows("Owners | project id, id2 = id | distinct *") == [
-        ("a", "a"), ("c", "c"), ("z", "z")
+        ("a", "a"),
+        ("c", "c"),
+        ("z", "z"),
     ]
     assert kql.rows("Owners | distinct first_letter = substring(owner, 0, 1)") == [
-        ("a",), ("c",), ("z",)
+        ("a",),
+        ("c",),
+        ("z",),
     ]
 
 
@@ -123,10 +140,14 @@ def test_range(kql):
 
 
 def test_datatable(kql):
-    assert kql.rows("datatable(a:long, b:string, c:dynamic)[1, 'x', dynamic([1]), 2, 'y', null_]"
-                    .replace("null_", "dynamic(null)")) == [(1, "x", [1]), (2, "y", None)]
+    assert kql.rows(
+        "datatable(a:long, b:string, c:dynamic)[1, 'x', dynamic([1]), 2, 'y', null_]".replace(
+            "null_", "dynamic(null)"
+        )
+    ) == [(1, "x", [1]), (2, "y", None)]
     assert kql.rows("datatable(a:int, r:real)[5, 5, int(null), real(null),]") == [
-        (5, 5.0), (None, None)
+        (5, 5.0),
+        (None, None),
     ]
     assert kql.rows("datatable(a:long)[] | count") == [(0,)]
 
@@ -144,8 +165,9 @@ def test_as_names_the_result_and_the_rows_before(kql):
     assert first.name == "Big"
     assert [row[0] for row in first.rows] == ["b", "c"]
     assert (second.name, second.rows) == ("PrimaryResult", [(2,)])
-    assert kql.rows("Owners | where weight > 10 | as Heavy | join kind=inner Heavy on owner | count"
-                    ) == [(3,)]
+    assert kql.rows(
+        "Owners | where weight > 10 | as Heavy | join kind=inner Heavy on owner | count"
+    ) == [(3,)]
 
 
 def test_render_changes_nothing(kql):
@@ -159,8 +181,9 @@ def test_union(kql):
     assert kql.rows(
         "Owners | where id == 'a' | union (print id = 'q', extra = 1) | project id, owner, extra"
     ) == [("a", "ann", None), ("q", "", 1)]
-    assert kql.rows("union withsource=t Events, Owners | where id == 'a' | project t, n, owner"
-                    ) == [("Events", 1, ""), ("Owners", None, "ann")]
+    assert kql.rows(
+        "union withsource=t Events, Owners | where id == 'a' | project t, n, owner"
+    ) == [("Events", 1, ""), ("Owners", None, "ann")]
     assert kql.schema("union kind=inner (print a=1, b=2), (print b=3, c=4)") == ["b:long"]
     assert kql.schema("union (print a=1), (print a='x')") == ["a_long:long", "a_string:string"]
     assert kql.rows("union isfuzzy=true Owners, Nowhere | count") == [(4,)]
@@ -168,10 +191,13 @@ def test_union(kql):
 
 def test_partition(kql):
     assert kql.rows("Owners | partition by id (top 1 by weight)") == [
-        ("a", "ann", 10), ("c", "cat", 25), ("z", "zoe", 30)
+        ("a", "ann", 10),
+        ("c", "cat", 25),
+        ("z", "zoe", 30),
     ]
-    assert kql.rows("Owners | partition hint.strategy=native by id (summarize total = sum(weight))"
-                    ) == [(10,), (45,), (30,)]
+    assert kql.rows(
+        "Owners | partition hint.strategy=native by id (summarize total = sum(weight))"
+    ) == [(10,), (45,), (30,)]
     assert kql.rows("Owners | partition by id { print 1 } | count") == [(3,)]
 
 
@@ -182,10 +208,13 @@ def test_parse(kql):
         ("nothing", None, "")
     ]
     assert kql.rows("print s = 'nothing' | parse-where s with 'id=' id:long") == []
-    assert kql.rows("print s = 'a=x,b=2' | parse kind=relaxed s with 'a=' a:long ',b=' b:long"
-                    ) == [("a=x,b=2", None, 2)]
-    assert kql.rows("print s = 'when 02/17/2016 08:40:00.' | parse s with * 'when ' t:date '.'"
-                    " | project tostring(t)") == [("2016-02-17T08:40:00.0000000Z",)]
+    assert kql.rows("print s = 'a=x,b=2' | parse kind=relaxed s with 'a=' a:long ',b=' b:long") == [
+        ("a=x,b=2", None, 2)
+    ]
+    assert kql.rows(
+        "print s = 'when 02/17/2016 08:40:00.' | parse s with * 'when ' t:date '.'"
+        " | project tostring(t)"
+    ) == [("2016-02-17T08:40:00.0000000Z",)]
 
 
 def test_ingestion_time(kql):
@@ -194,7 +223,9 @@ def test_ingestion_time(kql):
     assert second - first == 1
     assert kql.column("Events | where ingestion_time() > now() | project id") == ["b", "c", "d"]
     assert kql.schema("Owners | where ingestion_time() > ago(1d)") == [
-        "id:string", "owner:string", "weight:int"
+        "id:string",
+        "owner:string",
+        "weight:int",
     ]
     # Behind a summarize a row has no ingestion time of its own.
     assert kql.rows("Events | summarize count() by id | project ingestion_time() | take 1") == [

@@ -30,11 +30,17 @@ def test_windows(kql, expression, expected):
 
 def test_windows_after_a_sort(kql):
     assert kql.rows("Events | order by n asc | extend i = row_number() | project i, id") == [
-        (1, "d"), (2, "a"), (3, "b"), (4, "c")
+        (1, "d"),
+        (2, "a"),
+        (3, "b"),
+        (4, "c"),
     ]
     assert kql.column("Events | order by n asc | where row_number() > 2 | project id") == ["b", "c"]
     assert kql.schema("Owners | serialize weight = row_number()") == [
-        "id:string", "owner:string", "weight:int", "weight1:long"
+        "id:string",
+        "owner:string",
+        "weight:int",
+        "weight1:long",
     ]
 
 

@@ -120,21 +120,21 @@ _DECIMALS: dict[str, _Function] = {
 # ---------------------------------------------------------------- times
 
 
-def scale_ticks(ticks: int, factor: float | Decimal) -> int | None:
+def scale_ticks(ticks: int, factor: int | float | Decimal) -> int | None:
     """Ticks times a number."""
-    if isinstance(factor, float) and not math.isfinite(factor):
-        return None
-    return values.wrap_long(int(ticks * factor))
+    return _whole_ticks(ticks * factor)
 
 
-def _divide_ticks(ticks: int, divisor: Any) -> int | None:
-    if divisor == 0 or (isinstance(divisor, float) and not math.isfinite(divisor)):
+def _divide_ticks(ticks: int, divisor: int | float | Decimal) -> int | None:
+    if divisor == 0:
         return None
-    return (
-        values.wrap_long(int(ticks / divisor))
-        if isinstance(divisor, float)
-        else divide_integers(ticks, int(divisor))
-    )
+    if isinstance(divisor, int):
+        return divide_integers(ticks, divisor)
+    return _whole_ticks(ticks / divisor)
+
+
+def _whole_ticks(value: int | float | Decimal) -> int | None:
+    return values.wrap_long(int(value)) if math.isfinite(value) else None
 
 
 def _time_function(symbol: str, left: str, right: str, result: str) -> _Function:

@@ -10,10 +10,11 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 from langgraph.checkpoint.kusto.local.kql import nodes, types, values
-from langgraph.checkpoint.kusto.local.kql.coerce import element_as, freeze
+from langgraph.checkpoint.kusto.local.kql.coerce import convert, element_as, freeze
 from langgraph.checkpoint.kusto.local.kql.errors import (
     incomparable,
     semantic_error,
@@ -152,11 +153,20 @@ def _ordered(left: str, right: str) -> bool:
     return "dynamic" in (left, right) and other in types.NUMBERS
 
 
+def _as_decimals(*numbers: Scalar) -> tuple[Scalar, ...]:
+    """Bring numbers into `decimal` when one of them is: a NaN becomes null then."""
+    kinds = {number.type for number in numbers}
+    if "decimal" not in kinds or not kinds <= types.NUMBERS:
+        return numbers
+    return tuple(convert(number, "decimal") for number in numbers)
+
+
 def bind_order(symbol: str, left: Scalar, right: Scalar) -> Scalar:
     """Bind `<`, `<=`, `>` or `>=`; strings have no order, that is what `strcmp` is for."""
     if not _ordered(left.type, right.type):
         raise incomparable(left.type, right.type, symbol)
     compare = _ORDER[symbol]
+    left, right = _as_decimals(left, right)
     if "dynamic" not in (left.type, right.type):
         return combined("bool", apply_strict(compare, left, right), left, right)
 
@@ -181,6 +191,7 @@ def bind_between(node: nodes.Between, scope: Scope) -> Scalar:
     same = len(set(kinds)) == 1 and kinds[0] in types.SUMMABLE
     if not (spans or same or numeric) or set(kinds) == {"dynamic"}:
         raise undefined_operator(node.operator, kinds)
+    operand, low, high = _as_decimals(operand, low, high)
     negated = node.operator.startswith("!")
     number = element_as("real")
     reads = tuple(number if kind == "dynamic" else _itself for kind in kinds)
@@ -199,21 +210,33 @@ def bind_between(node: nodes.Between, scope: Scope) -> Scalar:
 # ---------------------------------------------------------------- logic
 
 
-def bind_logic(symbol: str, left: Scalar, right: Scalar) -> Scalar:
-    """Bind `and` or `or`."""
-    for side in (left, right):
-        if side.type not in ("bool", "dynamic"):
-            raise undefined_operator(symbol, [left.type, right.type])
-    a, b = left.evaluate, right.evaluate
+def bind_logic(symbol: str, operands: list[Scalar]) -> Scalar:
+    """Bind a chain of `and`, or of `or`; as one step, so that it may be long."""
+    for first, second in pairwise(operands):
+        if not {first.type, second.type} <= {"bool", "dynamic"}:
+            raise undefined_operator(symbol, [first.type, second.type])
+    tests = [operand.evaluate for operand in operands]
     if symbol == "or":
-        return combined(
-            "bool", lambda row, run: a(row, run) is True or b(row, run) is True, left, right
-        )
-    bound = combined(
-        "bool", lambda row, run: a(row, run) is True and b(row, run) is True, left, right
+
+        def one(row: Row, run: Run) -> bool:
+            for test in tests:  # noqa: SIM110  # a loop is faster than any() on short lists
+                if test(row, run) is True:
+                    return True
+            return False
+
+        return combined("bool", one, *operands)
+
+    def every(row: Row, run: Run) -> bool:
+        for test in tests:  # noqa: SIM110  # a loop is faster than all() on short lists
+            if test(row, run) is not True:
+                return False
+        return True
+
+    return replace(
+        combined("bool", every, *operands),
+        restricts=tuple(each for operand in operands for each in operand.restricts),
+        guards=tuple(guard for operand in operands for guard in guards_of(operand)),
     )
-    guards = tuple(guard for side in (left, right) for guard in guards_of(side))
-    return replace(bound, restricts=left.restricts + right.restricts, guards=guards)
 
 
 def guards_of(predicate: Scalar) -> tuple[Evaluate, ...]:

@@ -23,6 +23,7 @@ from langgraph.checkpoint.kusto.local.kql.bind_lists import bind_list_test
 from langgraph.checkpoint.kusto.local.kql.bind_text import bind_text_test
 from langgraph.checkpoint.kusto.local.kql.errors import (
     misplaced_aggregate,
+    misplaced_materialize,
     semantic_error,
     unknown_function,
     unresolved_name,
@@ -49,7 +50,6 @@ _BINARY: dict[str, _Bind] = {
     **dict.fromkeys(("==", "!="), bind_equality),
     **dict.fromkeys(("=~", "!~"), bind_folded_equality),
     **dict.fromkeys(("<", "<=", ">", ">="), bind_order),
-    **dict.fromkeys(("and", "or"), bind_logic),
     **dict.fromkeys(("+", "-", "*", "/", "%"), bind_arithmetic),
 }
 
@@ -183,10 +183,23 @@ def _element(value: Any, index: Any) -> Any:
 
 
 def _bind_binary(node: nodes.Binary, scope: Scope) -> Scalar:
+    if node.operator in ("and", "or"):
+        operands = [bind_scalar(operand, scope) for operand in _chain(node)]
+        return bind_logic(node.operator, operands)
     left = bind_scalar(node.left, scope)
     right = bind_scalar(node.right, scope)
     bind = _BINARY.get(node.operator, bind_text_test)
     return bind(node.operator, left, right)
+
+
+def _chain(node: nodes.Binary) -> list[nodes.Expression]:
+    """The operands of `a and b and c`, in order."""
+    operands: list[nodes.Expression] = []
+    left: nodes.Expression = node
+    while isinstance(left, nodes.Binary) and left.operator == node.operator:
+        operands.append(left.right)
+        left = left.left
+    return [left, *reversed(operands)]
 
 
 def _bind_call(node: nodes.Call, scope: Scope) -> Scalar:
@@ -196,5 +209,9 @@ def _bind_call(node: nodes.Call, scope: Scope) -> Scalar:
         return bind_builtin(node, scope)
     if aggregates.is_aggregate(node.name):
         raise misplaced_aggregate(node.name)
+    if node.name == "materialize":
+        raise misplaced_materialize()
+    if scope.binder.is_tabular(node, scope):
+        raise _tabular_in_scalar_place()
     check_known(node.name)
     raise unknown_function(node.name)

@@ -14,8 +14,8 @@ from langgraph.checkpoint.kusto.local.kql.bind_functions import (
 )
 from langgraph.checkpoint.kusto.local.kql.coerce import assignable, convert
 from langgraph.checkpoint.kusto.local.kql.errors import (
+    misplaced_materialize,
     semantic_error,
-    syntax_error,
     unknown_function,
     unresolved_table,
     wrong_argument_count,
@@ -159,7 +159,7 @@ def _bind_call(node: nodes.Call, scope: Scope) -> Plan:
     if scope.function(node.name) is not None:
         return bind_table_function(node, scope)
     if node.name == "materialize":
-        raise syntax_error("materialize() must be the whole value of a let statement", 1, 1)
+        raise misplaced_materialize()
     if node.name in ("table", "materialized_view"):
         return _bind_by_text(node, scope)
     if is_builtin(node.name):

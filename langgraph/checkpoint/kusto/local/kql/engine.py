@@ -9,9 +9,10 @@ from __future__ import annotations
 import random
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 from weakref import WeakKeyDictionary
 
 from langgraph.checkpoint.kusto.local.kql import nodes
@@ -19,7 +20,11 @@ from langgraph.checkpoint.kusto.local.kql.bind_functions import (
     check_defaults,
     last_expression,
 )
-from langgraph.checkpoint.kusto.local.kql.errors import semantic_error, unresolved_table
+from langgraph.checkpoint.kusto.local.kql.errors import (
+    semantic_error,
+    too_complex,
+    unresolved_table,
+)
 from langgraph.checkpoint.kusto.local.kql.feed import Feed
 from langgraph.checkpoint.kusto.local.kql.interface import (
     Catalog,
@@ -45,12 +50,29 @@ from langgraph.checkpoint.kusto.local.kql.statements import (
     shown,
 )
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 _KEPT_PROGRAMS = 512
 
 _kept: WeakKeyDictionary[Catalog, OrderedDict[tuple[Any, str], Program]] = WeakKeyDictionary()
 _lock = threading.Lock()
 
 
+def _refuse_deep_nesting(entry: Callable[P, T]) -> Callable[P, T]:
+    """Make a text that is nested beyond Python's stack an error of the text."""
+
+    @wraps(entry)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return entry(*args, **kwargs)
+        except RecursionError:
+            raise too_complex() from None
+
+    return guarded
+
+
+@_refuse_deep_nesting
 def run_query(
     text: str,
     parameters: Mapping[str, Any],
@@ -82,6 +104,7 @@ def _program(text: str, catalog: Catalog) -> Program:
         return bind_program(text, parse_query(text), catalog)
     key = (version, text)
     with _lock:
+        # The catalog must be hashable by identity; programs go when it goes.
         programs = _kept.setdefault(catalog, OrderedDict())
         if key in programs:
             programs.move_to_end(key)
@@ -94,11 +117,13 @@ def _program(text: str, catalog: Catalog) -> Program:
     return program
 
 
+@_refuse_deep_nesting
 def check_query(text: str, catalog: Catalog) -> tuple[Column, ...]:
     """Bind a text without running it; the columns of its last tabular statement."""
     return _program(text, catalog).statements[-1].columns
 
 
+@_refuse_deep_nesting
 def check_function(definition: FunctionDef, catalog: Catalog) -> tuple[Column, ...] | str:
     """Bind a stored function with values of its parameters' types.
 
@@ -126,6 +151,7 @@ def _placeholder(parameter: nodes.Parameter) -> Variable:
     return ScalarVariable(Scalar(parameter.type, lambda row, run: None, fixed=True))
 
 
+@_refuse_deep_nesting
 def check_view(definition: ViewDef, catalog: Catalog) -> tuple[Column, ...]:
     """Bind a materialized view: one source table, one summarize, which comes last.
 

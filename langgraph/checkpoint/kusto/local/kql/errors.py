@@ -52,6 +52,13 @@ def limits_error(code: str, sentence: str) -> KqlError:
     return KqlError(f"Query execution lacks resources: {code}: {sentence}", code, "limits")
 
 
+def too_complex() -> KqlError:
+    """Word an expression that is nested too deeply to be bound or evaluated."""
+    return limits_error(
+        "E_QUERY_TOO_COMPLEX", "The query is nested too deeply. Use in (...) for long lists."
+    )
+
+
 def unsupported(what: str, remedy: str) -> KqlError:
     """Refuse real KQL that this engine does not know, and say what to use instead."""
     return semantic_error(
@@ -129,6 +136,11 @@ def forbidden_dynamic() -> KqlError:
         "The value of type 'dynamic' is not allowed in this context."
         " Use an explicit cast, for example tostring(x).",
     )
+
+
+def misplaced_materialize() -> KqlError:
+    """Word a `materialize()` that is not the value of a `let`."""
+    return syntax_error("materialize() must be the whole value of a let statement", 1, 1)
 
 
 def wrong_argument_count(name: str, low: int, high: int) -> KqlError:

@@ -14,7 +14,12 @@ from lark import Lark, Token
 from lark.exceptions import UnexpectedCharacters, UnexpectedEOF, UnexpectedToken
 
 from langgraph.checkpoint.kusto.local.kql import nodes
-from langgraph.checkpoint.kusto.local.kql.errors import KqlError, syntax_error, unsupported
+from langgraph.checkpoint.kusto.local.kql.errors import (
+    KqlError,
+    syntax_error,
+    too_complex,
+    unsupported,
+)
 from langgraph.checkpoint.kusto.local.kql.rules_expressions import ExpressionRules
 from langgraph.checkpoint.kusto.local.kql.rules_literals import LiteralRules
 from langgraph.checkpoint.kusto.local.kql.rules_statements import OperatorRules, StatementRules
@@ -42,7 +47,8 @@ _UNKNOWN_OPERATORS = {
     "top-hitters": "use summarize count() and top",
     "top-nested": "use summarize and top",
 }
-_WORD = re.compile(r"[\w-]+")
+_WORD = re.compile(r"[\w-]+|[=<>!~]+")
+_FIRST_WORD = re.compile(r"(?:^|[|;(])\s*([\w-]+)\s*$")
 
 
 class _Rules(LiteralRules, ExpressionRules, StatementRules, OperatorRules):
@@ -74,8 +80,11 @@ def _position(text: str, offset: int) -> tuple[int, int]:
 def _error_at(text: str, offset: int) -> KqlError:
     word = _WORD.match(text, offset)
     token = word[0] if word else text[offset : offset + 1]
-    if token in _UNKNOWN_OPERATORS:
-        return unsupported(f"'{token}'", _UNKNOWN_OPERATORS[token])
+    # Read as a name, `search "x"` fails only behind its first word.
+    before = _FIRST_WORD.search(text, 0, offset)
+    for candidate in (token, before[1] if before else ""):
+        if candidate in _UNKNOWN_OPERATORS:
+            return unsupported(f"'{candidate}'", _UNKNOWN_OPERATORS[candidate])
     line, position = _position(text, offset)
     shown = token or "<end of text>"
     return syntax_error(f"Query could not be parsed at '{shown}'", line, position, shown)
@@ -94,7 +103,7 @@ def _parse(text: str, start: str) -> Any:
         offset: Any = error.pos_in_stream  # Lark's types say None, which it never is here
         raise _error_at(text, offset) from None
     except RecursionError:
-        raise syntax_error("The query is nested too deeply", 1, 1) from None
+        raise too_complex() from None
 
 
 @lru_cache(maxsize=_CACHED_TEXTS)

@@ -225,20 +225,3 @@ class Materialized(Plan):
     def rows(self, run: Run) -> Iterable[Row]:
         kept = run.once(self._key, lambda: list(self._source.rows(run)))
         return kept if run.rng is None else run.unordered(list(kept))
-
-
-class Renamed(Plan):
-    """The same rows under other column names."""
-
-    def __init__(self, source: Plan, columns: Columns) -> None:
-        super().__init__(columns, source.serialized)
-        self._source = source
-
-    def need(self, wanted: frozenset[int]) -> None:
-        self._source.need(wanted)
-
-    def restrict(self, position: int, values: Values) -> bool:
-        return self._source.restrict(position, values)
-
-    def rows(self, run: Run) -> Iterable[Row]:
-        return self._source.rows(run)

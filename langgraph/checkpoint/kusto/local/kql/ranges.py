@@ -38,10 +38,11 @@ class Range(Plan):
         start, stop, step = (part.evaluate(NO_ROW, run) for part in self._parts)
         if start is None or stop is None or step is None or step == 0:
             return
-        for number in range(_MOST_ROWS):
+        for number in range(_MOST_ROWS + 1):
             # Not a running sum: that would add up the errors of doubles.
             value = start + number * step
             if value > stop if step > 0 else value < stop:
                 return
+            if number == _MOST_ROWS:
+                raise limits_error("E_RUNAWAY_QUERY", f"range gives more than {number} rows.")
             yield (value,)
-        raise limits_error("E_RUNAWAY_QUERY", f"range gives more than {_MOST_ROWS} rows.")

@@ -10,8 +10,8 @@ from collections.abc import Iterable
 INTEGERS = frozenset({"int", "long"})
 NUMBERS = frozenset({"int", "long", "real", "decimal"})
 SUMMABLE = NUMBERS | {"datetime", "timespan"}
-ORDERABLE = SUMMABLE | {"string", "bool", "guid"}
-SCALARS = ORDERABLE | {"dynamic"}
+ORDERABLE = SUMMABLE | {"string", "bool"}
+SCALARS = ORDERABLE | {"guid", "dynamic"}
 
 _WIDTH = {"int": 0, "long": 1, "real": 2, "decimal": 3}
 

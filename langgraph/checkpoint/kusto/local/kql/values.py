@@ -60,11 +60,6 @@ TIMESPAN_UNITS: dict[str, int | Decimal] = {
 # ---------------------------------------------------------------- numbers
 
 
-def wrap_int(value: int) -> int:
-    """Wrap to 32 bits, as `int` arithmetic does."""
-    return (value + 2**31) % 2**32 - 2**31
-
-
 def wrap_long(value: int) -> int:
     """Wrap to 64 bits, as `long` arithmetic does."""
     if LONG_MIN <= value <= LONG_MAX:
@@ -146,7 +141,7 @@ def make_ticks(year: int, month: int, day: int, ticks: int = 0) -> int | None:
     """Ticks of a day plus `ticks`; None for a day that does not exist."""
     try:
         days = date(year, month, day).toordinal() - 1
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return valid_ticks(days * TICKS_PER_DAY + ticks)
 

@@ -17,7 +17,7 @@ from langgraph.checkpoint.kusto.local.kql.aggregates.registry import (
     special,
 )
 from langgraph.checkpoint.kusto.local.kql.coerce import freeze
-from langgraph.checkpoint.kusto.local.kql.errors import semantic_error
+from langgraph.checkpoint.kusto.local.kql.errors import unsupported
 from langgraph.checkpoint.kusto.local.kql.interface import Column, Row
 from langgraph.checkpoint.kusto.local.kql.run import Run
 from langgraph.checkpoint.kusto.local.kql.scope import Scope
@@ -80,9 +80,15 @@ def _make_bag(values: list[Any], limit: int = _MOST_ELEMENTS) -> dict[str, Any]:
     return result
 
 
-@special("makelist", "makeset", "make_dictionary")
+_RENAMED = {
+    "argmax": "arg_max",
+    "argmin": "arg_min",
+    "make_dictionary": "make_bag",
+    "makelist": "make_list",
+    "makeset": "make_set",
+}
+
+
+@special(*_RENAMED)
 def _bind_old_name(node: nodes.Call, scope: Scope, keys: frozenset[str]) -> Aggregate:
-    new = {"makelist": "make_list", "makeset": "make_set", "make_dictionary": "make_bag"}
-    raise semantic_error(
-        "SEM0260", f"The function '{node.name}' is obsolete: write {new[node.name]}()."
-    )
+    raise unsupported(f"the old name '{node.name}'", f"write {_RENAMED[node.name]}()")

@@ -47,13 +47,14 @@ def _missing(kind: str) -> Any:
 # ---------------------------------------------------------------- arg_max, arg_min
 
 
-@special("arg_max", "argmax", "arg_min", "argmin")
+@special("arg_max", "arg_min")
 def _bind_arg(node: nodes.Call, scope: Scope, keys: frozenset[str]) -> Aggregate:
     require_count(node, 1, _MOST_ARGUMENTS)
     best = require_orderable(scope.binder.scalar(node.arguments[0], scope))
-    names, returned = _returned(node.arguments[1:], scope, keys | {best.name})
-    highest = node.name.endswith("max")
-    names = [best.name or ("max_" if highest else "min_"), *names]
+    highest = node.name == "arg_max"
+    prefix = f"{'max' if highest else 'min'}_{best.name}_arg"
+    names, returned = _returned(node.arguments[1:], scope, keys | {best.name}, prefix, 1)
+    names = [best.name or prefix.removesuffix("_arg"), *names]
     parts = [best, *returned]
     columns = tuple(Column(name, part.type) for name, part in zip(names, parts, strict=True))
     choose = _chooser(best, highest)
@@ -88,20 +89,27 @@ def _chooser(best: Scalar, highest: bool) -> Callable[[list[Row], Run], Row]:
 
 
 def _returned(
-    arguments: tuple[nodes.Expression, ...], scope: Scope, used: frozenset[str]
+    arguments: tuple[nodes.Expression, ...],
+    scope: Scope,
+    used: frozenset[str],
+    prefix: str,
+    first: int,
 ) -> tuple[list[str], list[Scalar]]:
-    """The columns to return with their names; `*` is every column not used otherwise."""
+    """The columns to return with their names; `*` is every column not used otherwise.
+
+    An expression without a name is called by `prefix` and its number, counted from `first`.
+    """
     if nodes.Star() in arguments:
         if len(arguments) != 1:
             raise semantic_error("KS191", "The * syntax is not allowed here.")
         return _all_columns(scope, used)
     names, scalars = [], []
-    for at, argument in enumerate(arguments):
+    for number, argument in enumerate(arguments, start=first):
         name = ""
         if isinstance(argument, nodes.Named):
             name, argument = argument.names[0], argument.expression
         scalar = scope.binder.scalar(argument, scope)
-        names.append(name or scalar.name or f"arg{at + 1}")
+        names.append(name or scalar.name or f"{prefix}{number}")
         scalars.append(scalar)
     return names, scalars
 
@@ -119,12 +127,11 @@ def _all_columns(scope: Scope, used: frozenset[str]) -> tuple[list[str], list[Sc
 @special("take_any", "any")
 def _bind_take_any(node: nodes.Call, scope: Scope, keys: frozenset[str]) -> Aggregate:
     require_count(node, 1, _MOST_ARGUMENTS)
-    names, scalars = _returned(node.arguments, scope, keys)
-    if node.name == "any":
-        names = [f"any_{name}" for name in names]
-    names = [
-        name if scalar.name else "any_arg0" for name, scalar in zip(names, scalars, strict=True)
-    ]
+    old = node.name == "any"
+    names, scalars = _returned(node.arguments, scope, keys, "arg" if old else "any_arg", 0)
+    if old:
+        # The older function puts its name before that of each column.
+        names = ["any_"] if names == ["arg0"] else [f"any_{name}" for name in names]
     columns = tuple(Column(name, scalar.type) for name, scalar in zip(names, scalars, strict=True))
     several = len(scalars) != 1
 

@@ -37,7 +37,9 @@ def _bind_count(node: nodes.Call, scope: Scope, keys: frozenset[str]) -> Aggrega
     low = 1 if node.name == "countif" else 0
     require_count(node, low, 1 if node.name != "cnt" else 0)
     if not node.arguments:
-        return Aggregate((Column("count_", "long"),), lambda rows, run: len(rows), frozenset())
+        return Aggregate(
+            (Column(f"{node.name}_", "long"),), lambda rows, run: len(rows), frozenset()
+        )
     [test] = bind_values(node, scope)
     if test.type != "bool":
         raise semantic_error("KS107", "A value of type bool expected.")
@@ -64,10 +66,19 @@ def _count_distinct(values: list[Any]) -> int:
 # ---------------------------------------------------------------- sums
 
 
+def _total(values: list[Any]) -> float:
+    """The sum of reals, exact where that is possible: independent of the order of the rows."""
+    try:
+        return math.fsum(values)
+    except (OverflowError, ValueError):
+        # Beyond the range of a double, or infinities of both signs.
+        return float(sum(values))
+
+
 @aggregate("sum(value: summable) -> sum", if_name="sumif")
 def _sum(values: list[Any], kind: str) -> Any:
     if kind == "real":
-        return math.fsum(values) if all(map(math.isfinite, values)) else sum(values)
+        return _total(values)
     return sum(values, Decimal(0)) if kind == "decimal" else wrap_long(sum(values))
 
 
@@ -85,7 +96,7 @@ def _bind_avg(node: nodes.Call, scope: Scope, keys: frozenset[str]) -> Aggregate
         if not found:
             return math.nan if kind == "real" else None
         if kind == "real":
-            return float(math.fsum(found) / len(found))
+            return _total(found) / len(found)
         return sum(found) // len(found) if kind != "decimal" else sum(found) / len(found)
 
     looked_at = value.columns | (test.columns if test else frozenset())
@@ -116,7 +127,11 @@ def _variance(values: list[Any], whole: bool) -> float:
         return math.nan
     exact = [Fraction(value) for value in values]
     mean = sum(exact) / count
-    return float(sum((value - mean) ** 2 for value in exact) / (count if whole else count - 1))
+    spread = sum((value - mean) ** 2 for value in exact) / (count if whole else count - 1)
+    try:
+        return float(spread)
+    except OverflowError:
+        return math.inf
 
 
 @aggregate("variance(value: summable) -> real", if_name="varianceif")

@@ -19,6 +19,7 @@ from langgraph.checkpoint.kusto.local.kql.functions.registry import (
     bind_builtin,
     is_builtin,
     names,
+    require_known,
 )
 from langgraph.checkpoint.kusto.local.kql.functions.unsupported import check_known
 
@@ -36,6 +37,7 @@ __all__ = [
     "logic",
     "mathematics",
     "names",
+    "require_known",
     "strings",
     "windows",
 ]

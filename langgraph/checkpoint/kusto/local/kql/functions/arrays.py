@@ -24,7 +24,11 @@ from langgraph.checkpoint.kusto.local.kql.ordering import dynamic_key
 from langgraph.checkpoint.kusto.local.kql.run import Run
 from langgraph.checkpoint.kusto.local.kql.scalar import Scalar, apply_strict, combined
 from langgraph.checkpoint.kusto.local.kql.scope import Scope
-from langgraph.checkpoint.kusto.local.kql.values import format_dynamic_as_text, to_dynamic
+from langgraph.checkpoint.kusto.local.kql.values import (
+    TICKS_PER_HOUR,
+    format_dynamic_as_text,
+    to_dynamic,
+)
 
 _MOST_ELEMENTS = 1_048_576
 
@@ -284,29 +288,41 @@ def _range(node: nodes.Call, scope: Scope) -> Scalar:
     for argument in arguments:
         if argument.type not in types.SUMMABLE:
             raise wrong_type(types.describe(types.SUMMABLE))
-    kinds = {argument.type for argument in arguments}
-    kind = types.widest(kinds) if kinds <= types.NUMBERS else arguments[0].type
-    if kind == "datetime" and len(arguments) == 2:
-        raise wrong_argument_count("range", 3, 3)
+    kind = _range_type([argument.type for argument in arguments])
     parts = [convert(argument, kind) for argument in arguments]
+    default = _DEFAULT_STEPS.get(kind, 1)
 
-    def compute(start: Any, stop: Any, step: Any = 1) -> list[Any] | None:
-        if step == 0:
-            return None
-        found = []
-        for number in range(_MOST_ELEMENTS):
-            value = start + number * step
-            if value > stop if step > 0 else value < stop:
-                break
-            found.append(to_dynamic(value, kind))
-        return found
+    def compute(start: Any, stop: Any, step: Any = default) -> list[Any] | None:
+        return _steps(start, stop, step, kind) if step != 0 else None
 
     return combined("dynamic", apply_strict(compute, *parts), *parts)
 
 
+_DEFAULT_STEPS = {"timespan": TICKS_PER_HOUR, "datetime": TICKS_PER_HOUR}
+
+
+def _range_type(kinds: list[str]) -> str:
+    """The type of the elements; moments and spans advance by a span."""
+    if set(kinds) <= types.NUMBERS:
+        return types.widest(kinds)
+    if kinds[1] != kinds[0] or any(kind != "timespan" for kind in kinds[2:]):
+        raise semantic_error("KS107", "range() over times takes two of a type and a timespan.")
+    return kinds[0]
+
+
+def _steps(start: Any, stop: Any, step: Any, kind: str) -> list[Any]:
+    found = []
+    for number in range(_MOST_ELEMENTS):
+        value = start + number * step
+        if value > stop if step > 0 else value < stop:
+            break
+        found.append(to_dynamic(value, kind))
+    return found
+
+
 @function("repeat(value: element, count: long) -> dynamic", strict=False)
 def _repeat(value: Any, count: int | None) -> Any:
-    return None if count is None or count < 0 else [value] * count
+    return None if count is None or not 0 <= count <= _MOST_ELEMENTS else [value] * count
 
 
 @function("has_any_index(source: strings, terms: array) -> long")

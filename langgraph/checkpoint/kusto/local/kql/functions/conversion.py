@@ -40,6 +40,11 @@ def _to_int(value: Any) -> int | None:
     return number if number is not None and values.INT_MIN <= number <= values.INT_MAX else None
 
 
+def _ticks(value: Any) -> int | None:
+    number = _to_long(value)
+    return None if number is None else values.valid_ticks(number)
+
+
 def _long_of_text(text: str) -> int | None:
     found = values.parse_long(text)
     if found is None:
@@ -79,7 +84,7 @@ _FROM_NUMBER: dict[str, _Convert] = {
     "real": float,
     "decimal": to_decimal,
     "bool": bool,
-    "datetime": lambda ticks: values.valid_ticks(int(ticks)),
+    "datetime": _ticks,
     "timespan": _to_long,
     "guid": lambda value: None,
 }

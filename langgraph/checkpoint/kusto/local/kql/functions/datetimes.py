@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from calendar import monthrange
 from collections.abc import Callable
@@ -18,7 +19,7 @@ from langgraph.checkpoint.kusto.local.kql.functions.registry import (
 )
 from langgraph.checkpoint.kusto.local.kql.scalar import Scalar, apply_strict, combined
 from langgraph.checkpoint.kusto.local.kql.scope import Scope
-from langgraph.checkpoint.kusto.local.kql.types import NUMBERS
+from langgraph.checkpoint.kusto.local.kql.types import INTEGERS, NUMBERS
 from langgraph.checkpoint.kusto.local.kql.values import (
     TICKS_PER_DAY,
     TICKS_PER_HOUR,
@@ -28,6 +29,7 @@ from langgraph.checkpoint.kusto.local.kql.values import (
     valid_ticks,
 )
 
+_MOST_DAYS = values.LONG_MAX // TICKS_PER_DAY - 1
 _UNIX_EPOCH = (date(1970, 1, 1).toordinal() - 1) * TICKS_PER_DAY
 
 
@@ -132,7 +134,6 @@ def _require(node: nodes.Call, arguments: tuple[Scalar, ...], kinds: list[frozen
 
 
 _TEXT, _WHEN = frozenset({"string"}), frozenset({"datetime"})
-_WHOLE = frozenset({"int", "long"})
 
 
 @special("datetime_part", "datepart")
@@ -146,7 +147,7 @@ def _datetime_part(node: nodes.Call, scope: Scope) -> Scalar:
 @special("datetime_add")
 def _datetime_add(node: nodes.Call, scope: Scope) -> Scalar:
     arguments = bind_arguments(node, scope)
-    _require(node, arguments, [_TEXT, _WHOLE, _WHEN])
+    _require(node, arguments, [_TEXT, INTEGERS, _WHEN])
     unit = _literal_part(node, arguments[0], [*_MONTHS, *_UNITS, "nanosecond"])
 
     def compute(amount: int, ticks: int) -> int | None:
@@ -250,6 +251,8 @@ def _moment(
 ) -> int | None:
     if not (0 <= hour <= 23 and 0 <= minute <= 59 and 0 <= second < 60):
         return None
+    if not all(math.isfinite(part) for part in (year, month, day)):
+        return None
     clock = int(hour) * TICKS_PER_HOUR + int(minute) * TICKS_PER_MINUTE
     return make_ticks(int(year), int(month), int(day), clock + round(second * TICKS_PER_SECOND))
 
@@ -262,28 +265,25 @@ def _make_timespan(node: nodes.Call, scope: Scope) -> Scalar:
     if len(arguments) not in (2, 3, 4):
         raise wrong_argument_count("make_timespan", 2, 4)
     for argument in arguments:
-        if argument.type not in NUMBERS:
-            raise semantic_error("KS137", "The expression value must be a number.")
+        if argument.type not in INTEGERS:
+            raise semantic_error("KS134", "The expression value must be an integer.")
     compute = _span if len(arguments) == 4 else partial(_span, 0)
     return combined("timespan", apply_strict(compute, *arguments), *arguments)
 
 
-def _span(day: Any, hour: Any, minute: Any, second: Any = 0) -> int | None:
-    if not (day >= 0 and 0 <= hour <= 23 and 0 <= minute <= 59 and 0 <= second < 60):
+def _span(day: int, hour: int, minute: int, second: int = 0) -> int | None:
+    if not (0 <= day <= _MOST_DAYS and 0 <= hour <= 23 and 0 <= minute <= 59 and 0 <= second < 60):
         return None
-    clock = int(hour) * TICKS_PER_HOUR + int(minute) * TICKS_PER_MINUTE
-    rest: int = round(second * TICKS_PER_SECOND)
-    return int(day) * TICKS_PER_DAY + clock + rest
+    clock = hour * TICKS_PER_HOUR + minute * TICKS_PER_MINUTE + second * TICKS_PER_SECOND
+    return day * TICKS_PER_DAY + clock
 
 
 def _declare_unix(unit: str, nanoseconds: int) -> None:
     def compute(number: Any) -> int | None:
-        ticks = (
-            number * nanoseconds // 100
-            if isinstance(number, int)
-            else round(float(number) * nanoseconds / 100)
-        )
-        return valid_ticks(_UNIX_EPOCH + ticks)
+        if isinstance(number, int):
+            return valid_ticks(_UNIX_EPOCH + number * nanoseconds // 100)
+        ticks = float(number) * nanoseconds / 100
+        return valid_ticks(_UNIX_EPOCH + round(ticks)) if math.isfinite(ticks) else None
 
     function(f"unixtime_{unit}_todatetime(number: number) -> datetime")(compute)
 

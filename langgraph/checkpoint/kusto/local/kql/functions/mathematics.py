@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from decimal import ROUND_FLOOR, ROUND_HALF_UP, Decimal
+from decimal import ROUND_FLOOR, ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Any
 
 from langgraph.checkpoint.kusto.local.kql import nodes, types
@@ -69,6 +69,8 @@ def _radians(value: float) -> float:
 
 @function("cot(value: double) -> real")
 def _cot(value: float) -> float:
+    if not math.isfinite(value):
+        return math.nan
     tangent = math.tan(value)
     return math.inf if tangent == 0 else 1 / tangent
 
@@ -142,7 +144,11 @@ def _round(value: Any, precision: int = 0) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return value
     exact = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
-    rounded = exact.quantize(Decimal(1).scaleb(-precision), rounding=ROUND_HALF_UP)
+    try:
+        rounded = exact.quantize(Decimal(1).scaleb(-precision), rounding=ROUND_HALF_UP)
+    except InvalidOperation:
+        # More digits than a number has: there is nothing to round.
+        return value
     if isinstance(value, float):
         return float(rounded)
     return int(rounded) if isinstance(value, int) else rounded

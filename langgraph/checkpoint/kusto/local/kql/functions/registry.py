@@ -23,9 +23,11 @@ from langgraph.checkpoint.kusto.local.kql.errors import (
     KqlError,
     forbidden_dynamic,
     semantic_error,
+    unknown_function,
     wrong_argument_count,
     wrong_type,
 )
+from langgraph.checkpoint.kusto.local.kql.functions.unsupported import check_known
 from langgraph.checkpoint.kusto.local.kql.interface import Row
 from langgraph.checkpoint.kusto.local.kql.run import Run
 from langgraph.checkpoint.kusto.local.kql.scalar import (
@@ -53,6 +55,7 @@ _KINDS: dict[str, frozenset[str]] = {
     "orderable": ORDERABLE,
     "common": ORDERABLE,
     "notdynamic": SCALARS - {"dynamic"},
+    "codepoints": types.INTEGERS | {"dynamic"},
     "array": frozenset({"dynamic"}),
     "bag": frozenset({"dynamic"}),
 }
@@ -153,6 +156,13 @@ def special(*names: str) -> Callable[[Special], Special]:
 def is_builtin(name: str) -> bool:
     """Whether a built-in scalar function has this name."""
     return name in _BUILTINS or name in _SPECIALS
+
+
+def require_known(name: str) -> None:
+    """Refuse a name that is no built-in scalar function."""
+    if not is_builtin(name):
+        check_known(name)
+        raise unknown_function(name)
 
 
 def names() -> frozenset[str]:

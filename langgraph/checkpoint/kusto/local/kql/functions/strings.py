@@ -11,7 +11,6 @@ from typing import Any
 from langgraph.checkpoint.kusto.local.kql import nodes, values
 from langgraph.checkpoint.kusto.local.kql.coerce import element_as
 from langgraph.checkpoint.kusto.local.kql.errors import (
-    limits_error,
     semantic_error,
     wrong_argument_count,
 )
@@ -22,7 +21,7 @@ from langgraph.checkpoint.kusto.local.kql.run import Run
 from langgraph.checkpoint.kusto.local.kql.scalar import Scalar, combined
 from langgraph.checkpoint.kusto.local.kql.scope import Scope
 
-_LONGEST_REPETITION = 1024
+_MOST_REPETITIONS = 1024
 
 # ---------------------------------------------------------------- building
 
@@ -46,9 +45,7 @@ def _strcat_array(array: Any, delimiter: str) -> str | None:
 
 @function("strrep(value: text, multiplier: long, delimiter?: text) -> string")
 def _strrep(value: str, multiplier: int, delimiter: str = "") -> str:
-    if multiplier > _LONGEST_REPETITION:
-        raise limits_error("SEM0427", "strrep() repeats a text at most 1024 times.")
-    return delimiter.join([value] * max(0, multiplier))
+    return delimiter.join([value] * max(0, min(multiplier, _MOST_REPETITIONS)))
 
 
 @function("reverse(value: text) -> string")
@@ -239,7 +236,7 @@ def _reader(type_name: str) -> Any:
 def _extract_all(node: nodes.Call, scope: Scope) -> Scalar:
     """`extract_all(regex [, groups], source)`: an array of matches; of arrays for groups."""
     if len(node.arguments) not in (2, 3):
-        raise wrong_argument_count("extract_all", 2, 3)
+        raise wrong_argument_count(node.name, 2, 3)
     bound = [scope.binder.scalar(argument, scope) for argument in node.arguments]
     pattern, source = bound[0], bound[-1]
     chosen = bound[1] if len(bound) == 3 else None
@@ -316,7 +313,7 @@ def _codepoints(value: str) -> list[int]:
     return [ord(character) for character in value]
 
 
-@function("unicode_codepoints_to_string(value+: any) -> string", "make_string", strict=False)
+@function("unicode_codepoints_to_string(value+: codepoints) -> string", "make_string", strict=False)
 def _from_codepoints(*parts: Any) -> str | None:
     codes: list[Any] = []
     for part in parts:

@@ -121,7 +121,8 @@ class MvApply(Plan):
         self._outer, self._source, self._limit = outer, source, limit
 
     def need(self, wanted: frozenset[int]) -> None:
-        self._inner.need_all()
+        inside = (self._picked[at - len(self._outer)] for at in wanted if at >= len(self._outer))
+        self._inner.need(frozenset(inside))
         # The feed's rows are the expanded ones: ask the expansion for what the pipeline takes,
         # and the source for what goes around it.
         around = {self._outer[at] for at in wanted if at < len(self._outer)}

@@ -7,6 +7,7 @@ no rows at all; without aggregates each combination of keys comes once.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, TypeGuard
@@ -18,12 +19,13 @@ from langgraph.checkpoint.kusto.local.kql.aggregates import (
     is_aggregate,
 )
 from langgraph.checkpoint.kusto.local.kql.errors import forbidden_dynamic, semantic_error
+from langgraph.checkpoint.kusto.local.kql.functions import require_known
 from langgraph.checkpoint.kusto.local.kql.interface import Column, Columns, Row
 from langgraph.checkpoint.kusto.local.kql.names import NameTable, explicit_name
 from langgraph.checkpoint.kusto.local.kql.operators.registry import operator
 from langgraph.checkpoint.kusto.local.kql.plan import Plan
 from langgraph.checkpoint.kusto.local.kql.run import Run
-from langgraph.checkpoint.kusto.local.kql.scalar import Scalar, Values
+from langgraph.checkpoint.kusto.local.kql.scalar import Evaluate, Scalar, Values
 from langgraph.checkpoint.kusto.local.kql.scope import Scope
 
 
@@ -45,6 +47,19 @@ class _Slots:
         """Give an aggregate its place."""
         self.aggregates.append(aggregate)
         return len(self.aggregates) - 1
+
+
+def _grouping_key(key: Scalar) -> Evaluate:
+    """The value rows are grouped by; NaN is one value, though it is not equal to itself."""
+    evaluate = key.evaluate
+    if key.type != "real":
+        return evaluate
+
+    def value(row: Row, run: Run) -> Any:
+        found = evaluate(row, run)
+        return math.nan if found is not None and math.isnan(found) else found
+
+    return value
 
 
 @dataclass(frozen=True)
@@ -91,7 +106,7 @@ class Summarize(Plan):
         if not self._keys:
             return {(): list(self._source.rows(run))}
         groups: dict[Row, list[Row]] = {}
-        keys = [key.evaluate for key in self._keys]
+        keys = [_grouping_key(key) for key in self._keys]
         for row in self._source.rows(run):
             groups.setdefault(tuple([key(row, run) for key in keys]), []).append(row)
         return groups
@@ -204,6 +219,8 @@ def _replace_aggregates(
                 "KS149", f"'{node.name}' gives several values: it must stand alone."
             )
         return nodes.Name(f"$aggregate{slots.add(aggregate)}")
+    if isinstance(node, nodes.Call) and inner.function(node.name) is None:
+        require_known(node.name)
     if isinstance(node, nodes.Name) and inner.position(node.name) is not None:
         raise semantic_error(
             "KS236", f"The name '{node.name}' is not an aggregate or scalar function."

@@ -1,0 +1,116 @@
+"""Options refuse what is outside their range, and name the range."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+import pytest
+
+from langgraph.checkpoint.kusto.errors import InvalidOptionError
+from langgraph.checkpoint.kusto.options import OptionValues, SaverOptions
+
+SECONDS = (
+    "flush_interval",
+    "query_timeout",
+    "ingest_timeout",
+    "retry_timeout",
+    "intake_timeout",
+)
+SECONDS_OR_ZERO = ("retry_backoff", "visibility_timeout", "close_timeout")
+COUNTS = ("batch_size", "intake_bytes", "overlay_bytes", "max_in_flight", "max_queries")
+COUNTS_OR_ZERO = ("max_retries",)
+
+
+def test_the_documented_defaults() -> None:
+    options = SaverOptions()
+
+    assert options.write_mode == "acknowledged"
+    assert options.batch_size == 100
+    assert options.flush_interval == 30.0
+    assert options.query_timeout == 30
+    assert options.max_retries == 3
+    assert options.retry_backoff == 1.0
+
+
+def test_every_option_is_tested_here_and_typed_for_users() -> None:
+    names = {field.name for field in dataclasses.fields(SaverOptions)}
+
+    assert names == {
+        "write_mode",
+        "ingestion",
+        *SECONDS,
+        *SECONDS_OR_ZERO,
+        *COUNTS,
+        *COUNTS_OR_ZERO,
+    }
+    assert set(OptionValues.__annotations__) == names
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"batch_size": 500, "flush_interval": 60},
+        {"batch_size": 1, "flush_interval": 0.1},
+        {"batch_size": 100, "flush_interval": 30.0},
+    ],
+)
+def test_the_documented_settings_are_valid(values: OptionValues) -> None:
+    for mode in ("acknowledged", "buffered"):
+        options = SaverOptions.from_values({**values, "write_mode": mode})  # type: ignore[typeddict-item]
+        assert (options.batch_size, options.flush_interval) == tuple(values.values())
+
+
+@pytest.mark.parametrize("name", [*SECONDS, *SECONDS_OR_ZERO])
+@pytest.mark.parametrize("value", [-1, -0.001, math.nan, math.inf, "1", None, True, 1j])
+def test_seconds_outside_their_range(name: str, value: Any) -> None:
+    with pytest.raises(InvalidOptionError, match=rf"^{name} must be a number of seconds") as caught:
+        SaverOptions(**{name: value})
+    assert repr(value) in str(caught.value)
+
+
+@pytest.mark.parametrize("name", [*COUNTS, *COUNTS_OR_ZERO])
+@pytest.mark.parametrize("value", [-1, 1.0, math.nan, "1", None, False])
+def test_counts_outside_their_range(name: str, value: Any) -> None:
+    with pytest.raises(InvalidOptionError, match=rf"^{name} must be a whole number"):
+        SaverOptions(**{name: value})
+
+
+@pytest.mark.parametrize("name", [*SECONDS, *COUNTS])
+def test_zero_is_too_little(name: str) -> None:
+    with pytest.raises(InvalidOptionError, match="more than 0"):
+        SaverOptions(**{name: 0})
+
+
+@pytest.mark.parametrize("name", [*SECONDS_OR_ZERO, *COUNTS_OR_ZERO])
+def test_zero_is_enough(name: str) -> None:
+    assert getattr(SaverOptions(**{name: 0}), name) == 0
+
+
+@pytest.mark.parametrize("name", [*COUNTS, *COUNTS_OR_ZERO, *SECONDS])
+def test_very_large_whole_numbers_are_just_large(name: str) -> None:
+    assert getattr(SaverOptions(**{name: 10**400}), name) == 10**400
+
+
+@pytest.mark.parametrize("value", ["queued", "inline", "", None, ["streaming"]])
+def test_unknown_choices_name_the_known(value: Any) -> None:
+    with pytest.raises(InvalidOptionError, match="ingestion must be 'streaming', not"):
+        SaverOptions(ingestion=value)
+    with pytest.raises(
+        InvalidOptionError, match="write_mode must be 'acknowledged' or 'buffered', not"
+    ):
+        SaverOptions(write_mode=value)
+
+
+def test_unknown_options_are_named_with_the_known() -> None:
+    with pytest.raises(
+        InvalidOptionError, match="unknown option bogus, zeta; the options are "
+    ) as e:
+        SaverOptions.from_values({"zeta": 1, "bogus": 2})  # type: ignore[typeddict-unknown-key]
+    assert "batch_size, close_timeout" in str(e.value)
+
+
+def test_options_cannot_be_changed() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        SaverOptions().batch_size = 1  # type: ignore[misc]

@@ -1,0 +1,203 @@
+"""Values as stored bytes: compression, hashes, chunks, what rides inline."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from langgraph.checkpoint.kusto import _values
+from langgraph.checkpoint.kusto._values import (
+    CELL_CHARS,
+    CHUNK_BYTES,
+    INLINE_ROW_CHARS,
+    INLINE_VALUE_CHARS,
+    RAW,
+    ZSTD,
+    base64_chars,
+    choose_inline,
+    chunk_payload,
+    decode_value,
+    encode_value,
+    from_base64,
+    hash_value,
+    join_chunks,
+    to_base64,
+)
+from langgraph.checkpoint.kusto.errors import CorruptValueError, UnknownCodecError
+
+WHERE = "channel 'x'"
+
+
+# ----------------------------------------------------------------------------------- encode, decode
+
+
+@given(st.binary(max_size=3_000) | st.binary(max_size=40).map(lambda part: part * 100))
+def test_round_trip(data: bytes) -> None:
+    stored = encode_value("msgpack", data)
+
+    assert decode_value(stored, WHERE) == data
+    assert stored.value_type == "msgpack"
+    assert stored.value_bytes == len(data)
+    assert stored.value_hash == hash_value(data)
+    assert stored.chars == len(to_base64(stored.payload)) == base64_chars(len(stored.payload))
+    assert len(stored.payload) <= len(data)
+
+
+@pytest.mark.parametrize(
+    ("data", "encoding"),
+    [
+        (b"", RAW),
+        (b"a" * 511, RAW),
+        (b"a" * 512, ZSTD),
+        (os.urandom(100_000), RAW),
+        (os.urandom(1_000) + b"a" * 50, RAW),  # saves less than a tenth
+        (os.urandom(1_000) + b"a" * 500, ZSTD),
+    ],
+)
+def test_compressed_where_it_pays(data: bytes, encoding: str) -> None:
+    stored = encode_value("msgpack", data)
+
+    assert stored.encoding == encoding
+    assert (stored.payload == data) == (encoding == RAW)
+    assert decode_value(stored, WHERE) == data
+
+
+def test_encrypted_values_are_not_tried() -> None:
+    stored = encode_value("msgpack+aes", b"a" * 10_000)
+
+    assert (stored.encoding, stored.payload) == (RAW, b"a" * 10_000)
+
+
+def test_hash() -> None:
+    assert hash_value(b"") == "bcae66941d9efbd404e4d88758ea67670"
+    assert hash_value(b"a") != hash_value(b"b")
+    assert len(hash_value(os.urandom(1_000))) == 33
+    assert hash_value(b"x")[0] == "b"  # Kusto would read some hexadecimal texts as numbers
+
+
+@pytest.mark.parametrize("size", [0, 1, 100, 5_000])
+def test_every_flipped_or_lost_byte_is_noticed(size: int) -> None:
+    stored = encode_value("msgpack", b"ab" * size)
+    for place in range(0, len(stored.payload), max(1, len(stored.payload) // 50)):
+        flipped = bytearray(stored.payload)
+        flipped[place] ^= 1
+        with pytest.raises(CorruptValueError, match="channel 'x'"):
+            decode_value(replace(stored, payload=bytes(flipped)), WHERE)
+        with pytest.raises(CorruptValueError, match="channel 'x'"):
+            decode_value(replace(stored, payload=stored.payload[:place]), WHERE)
+    with pytest.raises(CorruptValueError):
+        decode_value(replace(stored, payload=stored.payload + b"x"), WHERE)
+
+
+def test_bytes_of_another_value_are_noticed() -> None:
+    one, other = encode_value("msgpack", b"a" * 1_000), encode_value("msgpack", b"b" * 1_000)
+
+    with pytest.raises(CorruptValueError, match=r"1000 bytes read, 1000 stored.*damaged"):
+        decode_value(replace(one, payload=other.payload), WHERE)
+
+
+def test_an_encoding_of_a_newer_version() -> None:
+    stored = replace(encode_value("msgpack", b"x"), encoding="frame")
+
+    with pytest.raises(UnknownCodecError, match=r"channel 'x' has the encoding 'frame'.*upgrade"):
+        decode_value(stored, WHERE)
+
+
+# ------------------------------------------------------------------------------------------ chunks
+
+
+def test_a_cell_stays_under_the_bound_of_kusto() -> None:
+    assert CELL_CHARS <= 1_000_000
+    assert base64_chars(CHUNK_BYTES) == CELL_CHARS
+
+
+@pytest.mark.parametrize("chunks", [1, 2, 3])
+@pytest.mark.parametrize("beyond", [-2, -1, 0, 1, 2])
+def test_chunks_at_their_boundaries(chunks: int, beyond: int) -> None:
+    payload = os.urandom(chunks * CHUNK_BYTES + beyond)
+    cells = chunk_payload(payload)
+
+    assert len(cells) == chunks + (beyond > 0)
+    assert all(len(cell) == CELL_CHARS for cell in cells[:-1])
+    assert 0 < len(cells[-1]) <= CELL_CHARS
+    assert join_chunks(cells, WHERE) == payload
+
+
+def test_nothing_is_one_empty_cell() -> None:
+    assert chunk_payload(b"") == [""]
+    assert join_chunks([""], WHERE) == b""
+    assert join_chunks([], WHERE) == b""
+
+
+@given(st.binary(max_size=200), st.integers(1, 10).map(lambda quads: quads * 3))
+def test_chunks_of_any_size(payload: bytes, chunk_bytes: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_values, "CHUNK_BYTES", chunk_bytes)
+        cells = chunk_payload(payload)
+
+    assert join_chunks(cells, WHERE) == payload
+    assert len(cells) == max(1, -(-len(payload) // chunk_bytes))
+
+
+@given(st.integers(0, 10_000))
+def test_length_in_base64(size: int) -> None:
+    assert base64_chars(size) == len(to_base64(bytes(size)))
+
+
+@given(st.binary(max_size=100))
+def test_base64_round_trip(data: bytes) -> None:
+    assert from_base64(to_base64(data), WHERE) == data
+
+
+@pytest.mark.parametrize(
+    "cell",
+    ["YQ", "YQ=", "Y", "YQ==\n", " YQ==", "YQ==YQ==", "Y-_=", "é===", "YWJj\x00YWJj", "===="],
+)
+def test_what_is_not_base64_is_not_skipped_over(cell: str) -> None:
+    with pytest.raises(CorruptValueError, match=r"channel 'x' is not base64.*damaged"):
+        from_base64(cell, WHERE)
+
+
+# ------------------------------------------------------------------------------------------ inline
+
+near = st.integers(INLINE_VALUE_CHARS - 5, INLINE_VALUE_CHARS + 5)
+sizes = st.dictionaries(
+    st.text(max_size=3),
+    st.integers(0, 50) | near,
+)
+
+
+@given(sizes, st.integers(0, 400) | st.integers(0, 200_000))
+def test_inline_keeps_the_budget_and_takes_the_smallest(
+    values: dict[str, int], budget: int
+) -> None:
+    chosen = choose_inline(values, budget)
+    left = set(values) - chosen
+
+    assert chosen <= set(values)
+    assert sum(values[name] for name in chosen) <= budget
+    assert all(values[name] <= INLINE_VALUE_CHARS for name in chosen)
+    for name in left:
+        spent = sum(values[taken] for taken in chosen)
+        assert values[name] > INLINE_VALUE_CHARS or spent + values[name] > budget
+        assert all(values[taken] <= values[name] for taken in chosen)
+
+
+@given(sizes)
+def test_inline_does_not_depend_on_the_order(values: dict[str, int]) -> None:
+    assert choose_inline(values) == choose_inline(dict(reversed(values.items())))
+
+
+def test_inline_boundaries() -> None:
+    assert choose_inline({}) == set()
+    assert choose_inline({"a": INLINE_VALUE_CHARS, "b": INLINE_VALUE_CHARS + 1}) == {"a"}
+    assert choose_inline({"a": 0, "b": 0}, budget=0) == {"a", "b"}
+    assert choose_inline({"a": 10}, budget=10) == {"a"}
+    assert choose_inline({"a": 11}, budget=10) == set()
+    full = {str(number): INLINE_VALUE_CHARS for number in range(17)}
+    assert INLINE_ROW_CHARS == 16 * INLINE_VALUE_CHARS
+    assert choose_inline(full) == set(sorted(full)[:16])
