@@ -63,7 +63,8 @@ def configurable_of(config: Mapping[str, Any]) -> Mapping[str, Any]:
 def run_id_of(config: Mapping[str, Any]) -> str:
     """The id of the run, which LangGraph puts in the metadata or in `configurable`."""
     for part in ("metadata", "configurable"):
-        found = (config.get(part) or {}).get("run_id")
+        values = config.get(part)
+        found = values.get("run_id") if isinstance(values, Mapping) else None
         if found:
             return check_text("run_id", str(found))
     return ""

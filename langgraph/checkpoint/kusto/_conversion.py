@@ -55,7 +55,7 @@ def put_request(
     """
     key = place.key(check_text("checkpoint id", checkpoint["id"]))
     if not key.checkpoint_id:
-        raise InvalidConfigError("the checkpoint has an empty id")
+        raise InvalidConfigError("the checkpoint has an empty id; use any non-empty text")
     full_metadata = get_checkpoint_metadata(config, metadata)
     body: dict[str, Any] = dict(checkpoint)
     channels: Mapping[str, Any] = body.pop("channel_values", None) or {}

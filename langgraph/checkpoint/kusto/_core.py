@@ -78,7 +78,9 @@ class Core:
             return
         async with self._opening:
             if not self._opened:
-                await self.transport.open()
+                await run(
+                    self.transport.open, self._policy, what="connecting", count=self.stats.add
+                )
                 self._opened = True
                 if self._closed:  # meanwhile, when there was nothing to close yet
                     await self.transport.aclose()
@@ -96,6 +98,15 @@ class Core:
 
         return await run(attempt, self._policy, what="query", count=self.stats.add)
 
+    async def command(self, text: str) -> Table:
+        """Run a management command, retrying what is transient; ours may all run twice."""
+        return await run(
+            lambda: self.transport.command(text),
+            self._policy,
+            what="management command",
+            count=self.stats.add,
+        )
+
     def observe(self, written_at: int) -> None:
         """Follow a time that was read."""
         if not self.memory.clock.observe(written_at, now_ticks()):
@@ -105,7 +116,7 @@ class Core:
 
     async def put(self, request: PutRequest) -> None:
         """Store a checkpoint; on return it is acknowledged, or accepted in `buffered` mode."""
-        self._commits.raise_failures()
+        self.raise_failures()
         written_at = self.memory.clock.issue(now_ticks())
         size = sum(len(data) for _, data in request.values.values()) + len(request.checkpoint[1])
         if size > OFF_LOOP_BYTES:
@@ -242,7 +253,7 @@ class Core:
 
     async def put_writes(self, request: WritesRequest) -> None:
         """Store the writes of one call, all or none."""
-        self._commits.raise_failures()
+        self.raise_failures()
         if not request.writes:
             return
         written_at = self.memory.clock.issue(now_ticks())
@@ -277,7 +288,7 @@ class Core:
 
     async def delete_thread(self, thread_id: str) -> None:
         """Kill every epoch of the thread that is alive now; on return it is acknowledged."""
-        self._commits.raise_failures()
+        self.raise_failures()
         view = self.memory.overlay.view(thread_id)
         found, stones = await self.query(
             _kql.READ_EPOCHS, {"p_thread": thread_id, "p_killed": ",".join(sorted(view.killed))}
@@ -316,6 +327,10 @@ class Core:
 
     # -- life cycle ------------------------------------------------------------------------------
 
+    def raise_failures(self) -> None:
+        """Raise what failed with nobody waiting, once; every call of the saver starts with it."""
+        self._commits.raise_failures()
+
     async def flush(self) -> None:
         """Wait until everything accepted so far is answered, then raise what failed unheard."""
         await self._commits.flush()
@@ -327,7 +342,7 @@ class Core:
             await self._commits.drain()
         finally:
             await self.transport.aclose()
-        self._commits.raise_failures()
+        self.raise_failures()
 
     def abandon(self) -> None:
         """Give up a core whose event loop is gone; called from outside of it."""

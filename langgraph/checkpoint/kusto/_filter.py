@@ -24,7 +24,10 @@ def check_filter(wanted: Mapping[str, Any] | None) -> dict[str, Any] | None:
         return None
     if not isinstance(wanted, Mapping):
         raise UnsupportedFilterError(f"filter must be a dict, not {type(wanted).__name__}")
-    _check(wanted, "filter")
+    try:
+        _check(wanted, "filter")
+    except RecursionError:
+        raise UnsupportedFilterError("filter is nested too deeply; use a flatter one") from None
     return dict(wanted)
 
 

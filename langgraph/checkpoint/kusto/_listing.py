@@ -283,6 +283,7 @@ class Listing:
 
     async def next_group(self, core: Core) -> list[RawCheckpoint]:
         """Give the next checkpoints, newest first; an empty list is the end."""
+        core.raise_failures()
         while self._left is None or self._left > 0:
             if not self._entries:
                 if self._last_page:

@@ -218,21 +218,28 @@ class Home:
         try:
             while not (await asyncio.wait([answer], timeout=_LOOP_CHECK_SECONDS))[0]:
                 if not _alive(loop):
-                    raise LoopLostError("the event loop this saver lived on was closed meanwhile")
+                    raise _loop_lost()
         except asyncio.CancelledError:
             answer.cancel()
             raise
-        if answer.cancelled():  # closing ended the loop under it; the caller was not cancelled
-            raise SaverClosedError
+        if answer.cancelled():  # the loop ended under it; the caller was not cancelled
+            raise SaverClosedError if self._closed else _loop_lost()
         return answer.result()
 
     def _block(self, answer: Future[T], loop: asyncio.AbstractEventLoop) -> T:
         while not wait([answer], timeout=_LOOP_CHECK_SECONDS).done:
             if not _alive(loop):
-                raise LoopLostError("the event loop this saver lived on was closed meanwhile")
-        if answer.cancelled():  # closing ended the loop under it
-            raise SaverClosedError
+                raise _loop_lost()
+        if answer.cancelled():  # the loop ended under it
+            raise SaverClosedError if self._closed else _loop_lost()
         return answer.result()
+
+
+def _loop_lost() -> LoopLostError:
+    return LoopLostError(
+        "the event loop this saver lived on ended during the call, and whether it took effect is"
+        " unknown; keep the loop running while other threads use the saver, or use KustoSaver"
+    )
 
 
 async def _opened(core: Core, work: Work[T]) -> T:

@@ -13,8 +13,8 @@ from typing import Any
 import orjson
 
 from . import _kql, _schema
+from ._core import Core
 from ._schema import CHECKPOINTS, LATEST, TABLES, Table
-from ._transport import Transport
 from .errors import (
     QueryFailedError,
     SchemaTooOldError,
@@ -24,12 +24,12 @@ from .errors import (
 
 logger = logging.getLogger(__name__)
 
-_REMEDY = "run provision.kql, or `await saver.setup(create=True)` with Database Admin"
+_REMEDY = "run provision.kql, or `saver.setup(create=True)` with Database Admin"
 _CLEAR_ATTEMPTS = 30
 _BACKFILL_POLLS = 600
 
 
-async def check(transport: Transport) -> None:
+async def check(core: Core) -> None:
     """Check tables, columns, mappings, the view and streaming.
 
     Raises:
@@ -37,7 +37,7 @@ async def check(transport: Transport) -> None:
         SchemaTooOldError: A column or an ingestion mapping of this version is missing.
         StreamingDisabledError: A table does not take streaming ingestion.
     """
-    database = await _read_schema(transport)
+    database = await _read_schema(core)
     tables = database.get("Tables") or {}
     views = database.get("MaterializedViews") or {}
     functions = database.get("Functions") or {}
@@ -49,12 +49,12 @@ async def check(transport: Transport) -> None:
     for table in TABLES:
         _check_columns(table, tables[table.name])
     for table in TABLES:
-        await _check_mapping(transport, table)
-        await _check_streaming(transport, table, str(database["Name"]))
+        await _check_mapping(core, table)
+        await _check_streaming(core, table, str(database["Name"]))
 
 
-async def _read_schema(transport: Transport) -> Mapping[str, Any]:
-    answer = await transport.command(_kql.SHOW_SCHEMA)
+async def _read_schema(core: Core) -> Mapping[str, Any]:
+    answer = await core.command(_kql.SHOW_SCHEMA)
     body = orjson.loads(answer.rows[0][0])
     databases = body.get("Databases") or {}
     if len(databases) != 1:
@@ -83,8 +83,8 @@ def _check_columns(table: Table, found: Mapping[str, Any]) -> None:
             )
 
 
-async def _check_mapping(transport: Transport, table: Table) -> None:
-    answer = await transport.command(_kql.show_mappings(table.name))
+async def _check_mapping(core: Core, table: Table) -> None:
+    answer = await core.command(_kql.show_mappings(table.name))
     names = {record["Name"] for record in answer.records()}
     if table.mapping not in names:
         raise SchemaTooOldError(
@@ -93,11 +93,11 @@ async def _check_mapping(transport: Transport, table: Table) -> None:
         )
 
 
-async def _check_streaming(transport: Transport, table: Table, database: str) -> None:
+async def _check_streaming(core: Core, table: Table, database: str) -> None:
     """A policy of the table wins over that of the database; Fabric enables it by default."""
     own, inherited = _kql.show_streaming(table.name), _kql.show_database_streaming(database)
     for command in (own, inherited):
-        answer = await transport.command(command)
+        answer = await core.command(command)
         policy = next((record.get("Policy") for record in answer.records()), None)
         if policy and policy != "null":
             if orjson.loads(policy).get("IsEnabled"):
@@ -110,28 +110,28 @@ async def _check_streaming(transport: Transport, table: Table, database: str) ->
     )
 
 
-async def provision(transport: Transport) -> None:
+async def provision(core: Core) -> None:
     """Create what is missing and set what differs; safe to run again and at the same time."""
     for command in _schema.commands():
         if command == _schema.create_view():
-            await _create_view(transport)
+            await _create_view(core)
         else:
-            await transport.command(command)
-    await _clear_schema_cache(transport)
+            await core.command(command)
+    await _clear_schema_cache(core)
 
 
-async def _create_view(transport: Transport) -> None:
+async def _create_view(core: Core) -> None:
     """Create the view; over a table that has rows already it is built in the background."""
-    views = (await _read_schema(transport)).get("MaterializedViews") or {}
-    counted = await transport.query(_kql.COUNT_CHECKPOINTS, {})
+    views = (await _read_schema(core)).get("MaterializedViews") or {}
+    counted = await core.query(_kql.COUNT_CHECKPOINTS, {})
     if LATEST in views or not counted[0].rows[0][0]:
-        await transport.command(_schema.create_view())
+        await core.command(_schema.create_view())
         return
     logger.info("building %s from the rows %s already has", LATEST, CHECKPOINTS)
-    answer = await transport.command(_schema.create_view(backfill=True))
+    answer = await core.command(_schema.create_view(backfill=True))
     operation = answer.records()[0].get("OperationId")
     for _ in range(_BACKFILL_POLLS):
-        states = await transport.command(_kql.show_operation(str(operation)))
+        states = await core.command(_kql.show_operation(str(operation)))
         state = states.records()[0].get("State")
         if state == "Completed":
             return
@@ -141,10 +141,10 @@ async def _create_view(transport: Transport) -> None:
     raise QueryFailedError(f"building {LATEST} takes long; wait for .show operations, run again")
 
 
-async def _clear_schema_cache(transport: Transport) -> None:
+async def _clear_schema_cache(core: Core) -> None:
     """Repeat until every node says that it succeeded (clear-schema-cache-command)."""
     for _ in range(_CLEAR_ATTEMPTS):
-        answer = await transport.command(_schema.CLEAR_SCHEMA_CACHE)
+        answer = await core.command(_schema.CLEAR_SCHEMA_CACHE)
         failed = [record for record in answer.records() if record.get("Status") != "Succeeded"]
         if not failed:
             return

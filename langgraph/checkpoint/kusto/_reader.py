@@ -46,6 +46,7 @@ async def read_checkpoint(
     Raises:
         IncompleteCheckpointError: It is visible, but not whole within `visibility_timeout`.
     """
+    core.raise_failures()
     loop = asyncio.get_running_loop()
     deadline = loop.time() + core.options.visibility_timeout
     pause = _FIRST_PAUSE_SECONDS

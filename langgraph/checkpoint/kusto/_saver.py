@@ -137,6 +137,7 @@ class KustoSaverBase(BaseCheckpointSaver[str]):
                 `visibility_timeout`.
             DeserializationError: A value cannot be read with this `serde`.
             CorruptValueError: A value does not have the hash it was stored with.
+            WriteFailedError: Something accepted earlier was not written; nothing was read.
             ServiceError: Kusto did not answer the query.
         """
         place = read_place(config)
@@ -241,7 +242,7 @@ class KustoSaverBase(BaseCheckpointSaver[str]):
     async def asetup(self, create: bool = False) -> None:
         """Check that the database has the tables, or create them; see `setup`."""
         work = provision if create else check
-        await self._home.run(lambda core: work(core.transport))
+        await self._home.run(lambda core: work(core))
 
     async def aflush(self) -> None:
         """Wait until everything accepted so far is answered; see `flush`."""

@@ -15,6 +15,7 @@ Rules:
 from __future__ import annotations
 
 import asyncio
+import copy
 import logging
 from collections import deque
 from collections.abc import Awaitable, Sequence
@@ -302,5 +303,13 @@ class Writer:
 
     @staticmethod
     def _fail(pieces: Sequence[Piece[Ticket]], error: BaseException) -> None:
-        for piece in pieces:
-            piece.owner.fail(error)
+        for place, piece in enumerate(pieces):
+            # One object raised by many callers would collect all their tracebacks.
+            piece.owner.fail(error if place == 0 else _copy_of(error))
+
+
+def _copy_of(error: BaseException) -> BaseException:
+    again = copy.copy(error)
+    again.__cause__ = error.__cause__
+    again.__traceback__ = None
+    return again

@@ -227,8 +227,8 @@ class BackpressureError(KustoCheckpointError):
 class WriteFailedError(KustoCheckpointError):
     """Rows accepted earlier were not written.
 
-    Raised by the next call that writes, by `flush` and on exit when a background write failed, and
-    on exit when rows were left after `close_timeout`. The call that raises it stored nothing.
+    Raised once, by the next call, by `flush` or on exit, when a background write failed, and on
+    exit when rows were left after `close_timeout`. The call that raises it did nothing else.
     """
 
     def __init__(self, message: str, failures: Sequence[str] = ()) -> None:

@@ -35,7 +35,7 @@ class KustoSaver(KustoSaverBase):
         Args and Raises as `AsyncKustoSaver.setup`.
         """
         work = provision if create else check
-        self._home.run_sync(lambda core: work(core.transport), "asetup")
+        self._home.run_sync(lambda core: work(core), "asetup")
 
     def flush(self) -> None:
         """Wait until everything accepted so far is answered.

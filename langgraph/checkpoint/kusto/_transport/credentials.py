@@ -6,16 +6,21 @@ Closes only what it made. Tokens are kept until five minutes before they expire.
 from __future__ import annotations
 
 import inspect
+import logging
 import time
 from typing import Any, Protocol
 
 import anyio.to_thread
 from azure.core.credentials import AccessToken
+from azure.core.exceptions import ClientAuthenticationError
 from azure.identity.aio import ClientSecretCredential, DefaultAzureCredential
 
 from ..errors import InvalidOptionError
 
+logger = logging.getLogger(__name__)
+
 _RENEW_BEFORE_SECONDS = 300
+_LAST_SECONDS = 30  # a request may take a while to arrive
 
 
 class TokenCredential(Protocol):
@@ -65,16 +70,26 @@ class CredentialAdapter:
                 self._inner = ClientSecretCredential(tenant, app_id, app_key)
             except ValueError as error:  # a tenant that cannot be one; the text holds no secret
                 raise InvalidOptionError(f"check the credential's tenant: {error}") from error
-        self._token: AccessToken | None = None
+        self._tokens: dict[tuple[str, ...], AccessToken] = {}
 
     def __repr__(self) -> str:
         return f"<CredentialAdapter {type(self._inner).__name__}>"
 
     async def get_token(self, *scopes: str, **kwargs: Any) -> AccessToken:
         """Return a token; a sync credential is asked in a worker thread."""
-        if self._token is None or self._token.expires_on - time.time() < _RENEW_BEFORE_SECONDS:
-            self._token = await self._acquire(*scopes, **kwargs)
-        return self._token
+        token = self._tokens.get(scopes)
+        left = token.expires_on - time.time() if token is not None else 0.0
+        if token is not None and left >= _RENEW_BEFORE_SECONDS:
+            return token
+        try:
+            token = self._tokens[scopes] = await self._acquire(*scopes, **kwargs)
+        except ClientAuthenticationError as error:
+            if token is None or left < _LAST_SECONDS:
+                raise
+            logger.warning(
+                "renewing a token failed, the old one is valid for %d s: %s", left, error
+            )
+        return token
 
     async def _acquire(self, *scopes: str, **kwargs: Any) -> AccessToken:
         if inspect.iscoroutinefunction(self._inner.get_token):

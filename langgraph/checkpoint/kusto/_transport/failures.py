@@ -45,7 +45,7 @@ from ..errors import (
 
 Kind = Literal["query", "command", "ingest"]
 
-_SETUP = "run provision.kql, or `await saver.setup(create=True)` with Database Admin"
+_SETUP = "run provision.kql, or `saver.setup(create=True)` with Database Admin"
 _OBJECTS = "|".join([*TABLE_BY_NAME, LATEST])
 _MISSING_DATABASE = re.compile(
     r"kind 'Database' was not found"
@@ -115,7 +115,8 @@ def translate_server_error(error: ServerError, request: Request) -> KustoCheckpo
     known = _translate_known(error, said, request)
     if known is not None:
         return known
-    if error.permanent is False or (error.status >= 500 and error.permanent is not True):
+    transient = error.status >= 500 or error.status == 408  # 408: a proxy gave up waiting
+    if error.permanent is False or (transient and error.permanent is not True):
         return ServiceUnavailableError(
             f"Kusto cannot serve the {request} now; try again later, and look at the state of the"
             f" cluster: {said}"
@@ -199,11 +200,12 @@ def _not_authenticated(request: Request, said: str) -> AuthenticationError:
 
 
 def _streaming_disabled(request: Request, said: str) -> StreamingDisabledError:
-    table = request.table or "<table>"
+    table = "run provision.kql"
+    if request.table:
+        table = f"`.alter table {request.table} policy streamingingestion enable`"
     return StreamingDisabledError(
         f"streaming ingestion is off for the {request}; switch it on for the cluster (Azure"
-        " portal: cluster, Settings, Configurations) and for the table"
-        f" (`.alter table {table} policy streamingingestion enable`): {said}"
+        f" portal: cluster, Settings, Configurations), then for the table ({table}): {said}"
     )
 
 

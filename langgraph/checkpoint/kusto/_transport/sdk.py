@@ -88,7 +88,7 @@ class SdkTransport:
         await self._forget_client()
         if self._endpoint.needs_token:
             await self._guard(self._fetch_cloud_metadata, "query", self._query_timeout)
-        client = _RawKustoClient(self._connection_string())
+        client = await self._guard(self._make_client, "query", self._query_timeout)
         client.client_details.application_for_tracing = _APPLICATION
         self._client, self._loop = client, loop
         logger.debug("opened %r", self)
@@ -197,6 +197,10 @@ class SdkTransport:
         if not self._endpoint.is_fabric:
             properties.set_option("queryconsistency", "strongconsistency")
         return properties
+
+    async def _make_client(self) -> KustoClient:
+        client: KustoClient = _RawKustoClient(self._connection_string())
+        return client
 
     async def _fetch_cloud_metadata(self) -> None:
         await anyio.to_thread.run_sync(
