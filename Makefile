@@ -11,7 +11,7 @@ ARGS ?=
 TYPING_TESTS := $(wildcard tests/typing/*.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help environment demo test test-unit test-integration lint format
+.PHONY: help environment demo test test-unit test-integration test-kill test-seeds test-judgement coverage mutants lint format
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-18s %s\n", $$1, $$2 }'
@@ -41,6 +41,39 @@ test-integration:  ## against the cluster in KUSTO_CLUSTER_URI, database KUSTO_D
 	fi
 	@$(MAKE) --no-print-directory environment
 	@$(BIN)/python -m pytest tests/integration $(ARGS)
+
+# Clients killed; three servers are killed for ten clients.
+test-kill: ROUNDS ?= 100
+test-kill: environment  ## clients and servers killed while they write (minutes); ROUNDS=100
+	@env -u KUSTO_CLUSTER_URI -u KUSTO_DATABASE -u KUSTO_TEST_CREATE PYTHONPATH=tests \
+	  $(BIN)/python tests/faults/campaign.py --rounds $(ROUNDS)
+
+SEEDS ?= 50
+FIRST ?= 1
+
+test-seeds: environment  ## what Kusto leaves open, decided by many seeds (hours); SEEDS=50 FIRST=1
+	@$(BIN)/python tools/seeds.py --seeds $(SEEDS) --first $(FIRST) -- $(ARGS)
+
+# ROUNDS texts, spoilt from SEED on.
+test-judgement: ROUNDS ?= 2000
+test-judgement: SEED ?= 1
+test-judgement: environment  ## spoilt queries: what Microsoft's binder rejects, the local server rejects
+	@PYTHONPATH=tests:tools $(BIN)/python -m judgement.campaign $(ROUNDS) $(SEED)
+
+# Without the rehearsal and the tests of the environment, which run the same code once more. The pure files are
+# those that tests/test_house.py lists.
+PURE = $(shell sed -n '/^PURE_FILES/,/^]/s|^ *"\(.*\)",|langgraph/checkpoint/kusto/\1|p' tests/test_house.py | paste -sd,)
+
+coverage: environment  ## branches run by the tests: over 90 %, all of the pure files (many minutes)
+	@$(BIN)/coverage erase
+	@env -u KUSTO_CLUSTER_URI -u KUSTO_DATABASE -u KUSTO_TEST_CREATE $(BIN)/coverage run -m pytest \
+	  -m "not rehearsal" --ignore=tests/test_environment.py --timeout=600 $(ARGS)
+	@$(BIN)/coverage combine -q
+	@$(BIN)/coverage report
+	@$(BIN)/coverage report --include="$(PURE)" --fail-under=100
+
+mutants: environment  ## break the pure files one step at a time; their unit tests must notice (hours); MODULES=_batch
+	@$(BIN)/python tools/mutants.py $(MODULES)
 
 lint: environment  ## style, types, layers, and Microsoft's parser over every KQL text
 	@$(BIN)/ruff check .

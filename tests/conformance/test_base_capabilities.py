@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from langgraph.checkpoint.conformance import checkpointer_test, validate
 from langgraph.checkpoint.conformance.report import CapabilityReport, ProgressCallbacks
-from shared.places import Place, local_place
+from shared.places import Place, local_place, seed_options, seed_settings
 from shared.savers import SyncMethodsSaver
 
 from langgraph.checkpoint.kusto import AsyncKustoSaver, KustoSaver
@@ -25,7 +25,7 @@ MakeSaver = Callable[[Place], Any]
 @pytest.fixture
 def place() -> Iterator[Place]:
     """An empty database: the suite lists all threads."""
-    with local_place() as place:
+    with local_place(**seed_settings(visibility=0.2)) as place:
         yield place
 
 
@@ -50,24 +50,32 @@ def assert_all_passed(report: CapabilityReport) -> None:
 
 
 async def test_the_async_saver(place: Place) -> None:
-    assert_all_passed(await report_of(place, lambda at: AsyncKustoSaver(at.uri, at.database)))
+    assert_all_passed(
+        await report_of(place, lambda at: AsyncKustoSaver(at.uri, at.database, **seed_options()))
+    )
 
 
 async def test_the_sync_methods_of_the_sync_saver(place: Place) -> None:
     assert_all_passed(
-        await report_of(place, lambda at: SyncMethodsSaver(KustoSaver(at.uri, at.database)))
+        await report_of(
+            place, lambda at: SyncMethodsSaver(KustoSaver(at.uri, at.database, **seed_options()))
+        )
     )
 
 
 async def test_the_async_methods_of_the_sync_saver(place: Place) -> None:
-    assert_all_passed(await report_of(place, lambda at: KustoSaver(at.uri, at.database)))
+    assert_all_passed(
+        await report_of(place, lambda at: KustoSaver(at.uri, at.database, **seed_options()))
+    )
 
 
 async def test_the_async_saver_that_buffers(place: Place) -> None:
     """What it reads is what it accepted, visible or not."""
 
     def make(at: Place) -> AsyncKustoSaver:
-        return AsyncKustoSaver(at.uri, at.database, write_mode="buffered", flush_interval=3_600.0)
+        return AsyncKustoSaver(
+            at.uri, at.database, write_mode="buffered", flush_interval=3_600.0, **seed_options()
+        )
 
     assert_all_passed(await report_of(place, make))
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from shared.crash_writer import digest
 from shared.places import Place, ServerProcess, server_process
 from shared.processes import ROOT, Child, child_environment
+from shared.stored_rows import digest
 from shared.threads import Chain, config_of, eventually, listed, noise
 
 from langgraph.checkpoint.kusto import AsyncKustoSaver
@@ -88,8 +88,8 @@ async def test_a_killed_client_loses_nothing_acknowledged(
             said = await asyncio.to_thread(
                 writers.run_until_killed, kill, names, rng.randint(1, 12), rng.random() * 0.05
             )
-            puts = [line.split()[1:] for line in said if line.startswith("ack ")]
-            writes = [line.split()[1:] for line in said if line.startswith("ackw ")]
+            puts = [line.split()[1:3] for line in said if line.startswith("ack ")]
+            writes = [line.split()[1:3] for line in said if line.startswith("ackw ")]
             assert puts
             for name in names:
                 items = await listed(saver, config_of(name))

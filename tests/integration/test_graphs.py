@@ -265,6 +265,7 @@ async def test_a_deleted_thread_starts_afresh(drive: Drive, thread_id: str) -> N
     assert len(await drive(line(Effects())).history()) == 5
 
 
+@pytest.mark.counts
 async def test_many_threads_of_one_graph(
     async_saver: Callable[..., Any], new_thread: Callable[..., str]
 ) -> None:

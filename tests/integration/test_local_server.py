@@ -548,6 +548,13 @@ async def test_the_file_the_port_and_the_address_are_checked(tmp_path: Path) -> 
         LocalKusto(host="0.0.0.0")
     with pytest.raises(LocalKustoError, match="not running"):
         _ = LocalKusto().url
+    with pytest.raises(LocalKustoError, match="not running"):
+        LocalKusto().advance(1)
+    for wrong in ({"turbulence": True}, {"visibility": 1.0}):
+        with pytest.raises(LocalKustoError, match="decided by a seed"):
+            LocalKusto(**wrong)
+    with pytest.raises(LocalKustoError, match="seconds from 0, not -1"):
+        LocalKusto(seed=1, visibility=-1)
 
 
 def test_a_server_in_a_thread_of_its_own() -> None:

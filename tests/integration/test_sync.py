@@ -128,6 +128,7 @@ async def test_a_sync_call_on_its_own_loop_names_the_remedy(
     await saver._home.run(on_its_loop)
 
 
+@pytest.mark.counts
 def test_many_threads_share_one_saver(place: Place, new_thread: Callable[..., str]) -> None:
     names = [new_thread() for _ in range(32)]
     with KustoSaver(place.uri, place.database) as saver:

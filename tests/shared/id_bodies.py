@@ -24,6 +24,12 @@ HOSTILE = (
     " leading and trailing ",
     "\x00\x01",
     "NaN",
+    'x" or 1==1 //',
+    "Checkpoints | take 0",
+    "00012",
+    "2026-01-02T03:04:05.1234567Z",
+    "\u202eright to left: \u05e9\u05dc\u05d5\u05dd \u0645\u0631\u062d\u0628\u0627\u200f",
+    "語" * 10_000,
 )
 
 
@@ -47,7 +53,14 @@ class IdBodies:
             assert found.checkpoint["channel_values"] == {text: text}
             assert found.pending_writes == [(text, text, text)]
             assert [i.config for i in await listed(reader, config_of(name, None))] == [stored]
-            assert await listed(reader, config_of(name), before=stored) == []
+            everywhere = config_of(name, None)
+            assert await listed(reader, everywhere, before=stored) == []
+            kept = text.replace("\x00", "")  # LangGraph takes NUL out of metadata
+            (item,) = await listed(reader, everywhere, filter={text: kept})
+            assert item.config == stored
+            assert item.metadata[text] == kept
+            assert await listed(reader, everywhere, filter={text: kept + "x"}) == []
+            assert await listed(reader, everywhere, filter={text + "x": kept}) == []
         await saver.adelete_thread(name)
         assert await make_saver().aget_tuple(stored) is None
         assert await values_of(make_saver(), config_of(bystander)) == {"a": "other"}

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from .savers import MakeSaver
 from .threads import Chain, noise, values_of
 
 
 class LargeBodies:
+    @pytest.mark.counts
     async def test_writes_that_are_too_much_for_one_result_are_paged(
         self, make_saver: MakeSaver, thread_id: str
     ) -> None:
@@ -23,6 +26,7 @@ class LargeBodies:
         assert found == [(f"task {number}", "a", value) for number, value in enumerate(values)]
         assert other.stats()["queries"] > 1
 
+    @pytest.mark.counts
     async def test_large_states_are_listed_in_groups(
         self, make_saver: MakeSaver, thread_id: str
     ) -> None:
@@ -35,6 +39,7 @@ class LargeBodies:
         assert states == [{"large": noise(5_000_000, number)} for number in reversed(range(4))]
         assert reader.stats()["queries"] > 2
 
+    @pytest.mark.counts
     async def test_a_state_that_is_too_much_for_one_result_is_paged(
         self, make_saver: MakeSaver, thread_id: str
     ) -> None:

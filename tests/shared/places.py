@@ -44,6 +44,23 @@ def live_place() -> Place | None:
     return Place(uri, database) if uri and database else None
 
 
+def asked_seed() -> int | None:
+    """The seed the environment asks local servers to decide by what Kusto leaves open."""
+    seed = os.environ.get("KUSTO_TEST_SEED")
+    return int(seed) if seed else None
+
+
+def seed_settings(**more: Any) -> dict[str, Any]:
+    """What a local server is told for that seed: requests fail, too; nothing without a seed."""
+    seed = asked_seed()
+    return {} if seed is None else {"seed": seed, "turbulence": True, **more}
+
+
+def seed_options() -> dict[str, Any]:
+    """What a saver is told for that seed: not to wait long before it sends again."""
+    return {} if asked_seed() is None else {"retry_backoff": 0.001}
+
+
 def may_provision() -> bool:
     """Whether tests may run provision.kql's commands on the live cluster."""
     return os.environ.get("KUSTO_TEST_CREATE") == "1"
@@ -59,10 +76,13 @@ def provision(place: Place, *, create: bool = True) -> None:
 def local_place(*, provisioned: bool = True, **settings: Any) -> Iterator[Place]:
     """Run a local server in a thread of its own."""
     settings.setdefault("database", DATABASE)
+    turbulence = settings.pop("turbulence", False)
     with LocalKusto(**settings) as local:
         place = Place(local.url, local.database, local)
         if provisioned:
             provision(place)
+        if turbulence:  # not while it is provisioned
+            local.faults.add_turbulence()
         yield place
 
 

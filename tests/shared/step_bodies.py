@@ -128,6 +128,7 @@ class StepBodies:
         assert await values_of(make_saver(), second) == {"b": 1}
         assert await values_of(make_saver(), first) == {"a": noise(50_000), "b": 1}
 
+    @pytest.mark.counts
     async def test_unchanged_large_values_are_not_written_again(
         self, make_saver: MakeSaver, thread_id: str
     ) -> None:

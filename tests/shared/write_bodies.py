@@ -130,6 +130,7 @@ class WriteBodies:
         for reader in (saver, make_saver()):
             assert await writes_of(reader, stored) == expected
 
+    @pytest.mark.counts
     async def test_one_call_is_one_submission_and_one_request(
         self, make_saver: MakeSaver, thread_id: str
     ) -> None:

@@ -174,3 +174,20 @@ def test_halving_ends_at_single_pieces(owners: list[int]) -> None:
         return [owner for half in part.halves() for owner in leaves(half)]
 
     assert leaves(batch) == owners
+
+
+def test_every_piece_knows_its_own_size() -> None:
+    rows = [b"x" * (MAX_BATCH_BYTES // 2) for _ in range(4)]
+    pieces = cut("a", rows, 0.0)
+    assert len(pieces) > 1
+    assert [piece.size_bytes for piece in pieces] == [
+        sum(len(row) + 1 for row in piece.rows) for piece in pieces
+    ]
+
+
+def test_a_batch_may_be_filled_to_the_last_byte() -> None:
+    waiting: Accumulator[str] = Accumulator("T")
+    waiting.add(cut("a", [b"x" * 99], 0.0))
+    waiting.add(cut("b", [b"x" * (MAX_BATCH_BYTES - 101)], 0.0))
+    assert waiting.drain().size_bytes == MAX_BATCH_BYTES
+    assert not waiting

@@ -219,3 +219,22 @@ def test_what_cannot_be_compared_exactly(wanted: Mapping[Any, Any], place: str) 
 def test_a_filter_is_a_dict(wanted: Any) -> None:
     with pytest.raises(UnsupportedFilterError, match="filter must be a dict, not "):
         check_filter(wanted)
+
+
+def test_a_filter_that_is_nested_too_deeply_says_so() -> None:
+    deep: dict[str, Any] = {}
+    for _ in range(100_000):
+        deep = {"a": deep}
+    with pytest.raises(UnsupportedFilterError, match=r"nested too deeply; use a flatter one$"):
+        check_filter(deep)
+
+
+def test_what_only_claims_to_be_equal_is_not_contained() -> None:
+    class Anything:
+        def __eq__(self, other: object) -> bool:
+            return True
+
+        __hash__ = object.__hash__
+
+    assert not contains(Anything(), "text")
+    assert not contains(Anything(), 1)

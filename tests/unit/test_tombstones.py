@@ -111,3 +111,9 @@ def test_rows_of_a_newer_version() -> None:
     (row,) = from_kusto(stone("e1").to_rows())
     with pytest.raises(UnknownCodecError, match=r"a tombstone of thread 'thread'.*upgrade"):
         tombstones_from_rows([{**row, "codec": 9}])
+
+
+def test_what_a_tombstone_does_not_say_is_empty() -> None:
+    (row,) = Tombstone("t", "d1", EPOCHS, ("e1",), 1).to_rows()
+    assert orjson.loads(row)["reason"] == ""
+    assert orjson.loads(row)["checkpoint_ns"] == ""

@@ -201,3 +201,9 @@ def test_inline_boundaries() -> None:
     full = {str(number): INLINE_VALUE_CHARS for number in range(17)}
     assert INLINE_ROW_CHARS == 16 * INLINE_VALUE_CHARS
     assert choose_inline(full) == set(sorted(full)[:16])
+
+
+def test_what_rows_already_written_depend_on() -> None:
+    """Stored in the tables: another name makes old rows unreadable."""
+    assert (RAW, ZSTD) == ("raw", "zstd")
+    assert _values.MAX_VALUE_BYTES == 2**30  # documented as 1 GiB

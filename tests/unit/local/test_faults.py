@@ -85,3 +85,31 @@ async def test_clearing_releases_spent_stalls() -> None:
     await asyncio.sleep(0)
     faults.clear()
     await waiting
+
+
+def test_a_prefix_by_chance_is_anything_from_nothing_to_all() -> None:
+    fault = Faults(1).add("prefix", rows=None)
+    assert {fault.prefix_of(3) for _ in range(60)} == {0, 1, 2, 3}
+    assert [Faults(1).add("prefix", rows=2).prefix_of(rows) for rows in (1, 2, 5)] == [1, 2, 2]
+
+
+def test_a_request_that_met_a_fault_may_be_spared_the_next_time() -> None:
+    faults = Faults(None)
+    faults.add("status", times=None, spare_repeats=True)
+    asked = [("T", b"1"), ("T", b"1"), ("U", b"1"), ("T", b"2"), ("T", b"2"), ("T", b"1")]
+    found = [bool(faults.take("ingest", table, "", body)) for table, body in asked]
+    assert found == [True, False, True, True, False, False]
+
+
+def test_turbulence_is_transient_and_follows_the_seed() -> None:
+    def met(seed: int) -> list[tuple[str, ...]]:
+        faults = Faults(seed)
+        faults.add_turbulence()
+        found = [faults.take("ingest", "T", "", b"%d" % n) for n in range(200)]
+        found += [faults.take("query", "", "T", b"%d" % n) for n in range(200)]
+        assert not any(fault.error("/").permanent for faults in found for fault in faults)
+        return [tuple(fault.action for fault in faults) for faults in found]
+
+    assert met(1) == met(1)
+    assert met(1) != met(2)
+    assert {action for actions in met(1) for action in actions} == {"prefix", "reset", "status"}

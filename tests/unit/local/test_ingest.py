@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from langgraph.checkpoint.kusto.local import ingest
-from langgraph.checkpoint.kusto.local.clock import now_ticks
 from langgraph.checkpoint.kusto.local.errors import ServiceError
 
 STREAMING_EXCEPTION = "Kusto.DataNode.Exceptions.StreamingIngestionRequestException"
@@ -131,10 +130,41 @@ def test_rows_beyond_their_retention_go_when_the_server_starts(
     bench.run(".alter-merge table Short policy retention softdelete = 1d")
     for name in ("Short", "Long"):
         bench.ingest(name, '{"a":"x"}')
-    day = 864_000_000_000
-    assert bench.cluster.drop_expired(now_ticks() + day // 2) == 0
-    assert bench.cluster.drop_expired(now_ticks() + 2 * day) == 1
-    assert (bench.query("Short"), bench.query("Long")) == ([], [("x",)])
+    assert bench.cluster.advance(0.5) == 0
+    bench.ingest("Short", '{"a":"y"}')
+    bench.cluster.clock.advance(0.6)
+    assert bench.cluster.drop_expired() == 1
+    assert (bench.query("Short"), bench.query("Long")) == ([("y",)], [("x",)])
+    with pytest.raises(ValueError, match="forward only, not by -1"):
+        bench.cluster.advance(-1)
+    bench.cluster.close()
+    again = make_bench()
+    assert again.query("Short | where ingestion_time() <= now()") == [("y",)]
+    assert (again.cluster.advance(0.9), again.cluster.advance(0.2)) == (0, 1)
+
+
+def test_the_clock_is_what_queries_and_ingestion_times_go_by(bench: Any) -> None:
+    bench.run(".create table T (a:string)")
+    bench.run(".alter table T policy streamingingestion enable")
+    bench.ingest("T", '{"a":"old"}')
+    assert bench.cluster.advance(40) == 0
+    bench.ingest("T", '{"a":"new"}')
+    assert bench.query(
+        "T | extend age = now() - ingestion_time() | where age > 39d | project a"
+    ) == [("old",)]
+    assert bench.query("T | where ingestion_time() > ago(1d) | project a") == [("new",)]
+
+
+def test_a_schema_cache_ends_with_its_time(make_bench: Callable[..., Any]) -> None:
+    bench = make_bench(schema_cache=True)
+    bench.run(".create table T (a:string)")
+    bench.run(".alter table T policy streamingingestion enable")
+    bench.ingest("T", '{"a":"x"}')
+    bench.run(".create-merge table T (b:long)")
+    bench.ingest("T", '{"a":"y","b":1}')
+    bench.cluster.advance(6 / 1440)
+    bench.ingest("T", '{"a":"z","b":1}')
+    assert bench.query("T") == [("x", None), ("y", None), ("z", 1)]
 
 
 def test_inline_ingestion(table: Any) -> None:
@@ -169,7 +199,7 @@ def test_wrong_inline_ingestion_is_refused(table: Any, command: str, problem: st
 
 def test_only_a_prefix_may_be_asked_for(table: Any) -> None:
     data = b'{"a":"1"}\n{"a":"2"}\n{"a":"3"}'
-    written = table.cluster.ingest("Db", "T", "multijson", None, data, only_first=2)
+    written = table.cluster.ingest("Db", "T", "multijson", None, data, only_first=lambda _: 2)
     assert written.result(10) == 2
     assert [row[0] for row in table.query("T")] == ["1", "2"]
 

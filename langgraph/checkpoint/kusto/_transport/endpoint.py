@@ -13,7 +13,8 @@ from ..errors import ConfigurationError, InvalidClusterUriError, InvalidDatabase
 
 EXAMPLE = 'cluster_uri="https://mycluster.westeurope.kusto.windows.net", database="mydatabase"'
 
-_DATABASE_NAME = re.compile(r"[\w .\-]{1,1024}")  # entity names, K/query/schema-entities
+# Entity names, K/query/schema-entities; ".." would be a step up in the URL of an ingest request.
+_DATABASE_NAME = re.compile(r"(?=.*\w)[\w .\-]{1,1024}")
 
 
 @dataclass(frozen=True)

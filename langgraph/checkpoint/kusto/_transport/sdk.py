@@ -15,6 +15,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
+import anyio
 import anyio.to_thread
 from azure.kusto.data import ClientRequestProperties, DataFormat, KustoConnectionStringBuilder
 from azure.kusto.data._cloud_settings import CloudSettings
@@ -170,8 +171,11 @@ class SdkTransport:
     ) -> T:
         """Send with a time bound, and let nothing but our own errors out."""
         try:
-            return await asyncio.wait_for(send(), timeout)
-        except asyncio.TimeoutError as error:
+            # Not `wait_for`, which before Python 3.12 loses a cancellation that comes together with
+            # the answer: the caller would go on as if nobody had cancelled it.
+            with anyio.fail_after(timeout):
+                return await send()
+        except (TimeoutError, asyncio.TimeoutError) as error:  # one class from Python 3.11 on
             raise translate(
                 TimeoutError(f"no answer in {timeout:g} s"), self._request(kind, table)
             ) from error

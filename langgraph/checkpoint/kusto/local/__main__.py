@@ -43,6 +43,8 @@ def main(arguments: list[str] | None = None) -> int:
             host=options.host,
             database=options.database,
             seed=options.seed,
+            turbulence=options.turbulence,
+            visibility=options.visibility,
             streaming=not options.no_streaming,
             schema_cache=options.schema_cache,
             roles=set(options.role) if options.role else None,
@@ -93,6 +95,14 @@ def _parser() -> argparse.ArgumentParser:
     add("--allow-remote", action="store_true", help="allow a --host that others can reach")
     add("--database", default="NetDefaultDB", help="database (default: %(default)s)")
     add("--seed", type=int, help="decide at random, by this seed, what Kusto leaves open")
+    add("--turbulence", action="store_true", help="by the seed, fail some requests transiently")
+    add(
+        "--visibility",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="by the seed, hide what a table took for up to so long (default: %(default)s)",
+    )
     add("--no-streaming", action="store_true", help="switch streaming ingestion off")
     add("--schema-cache", action="store_true", help="ingest by an old schema until it is cleared")
     add("--role", action="append", choices=ROLES, help="a role of every caller (default: admin)")

@@ -198,7 +198,9 @@ class RestApi:
         if exchange.endpoint != "ingest":
             exchange.parsed = self._parsed(exchange)
             exchange.database = exchange.parsed.database
-        exchange.faults = tuple(self._faults.take(exchange.endpoint, exchange.table, exchange.text))
+        exchange.faults = tuple(
+            self._faults.take(exchange.endpoint, exchange.table, exchange.text, exchange.body)
+        )
 
     def _parsed(self, exchange: Exchange) -> QueryRequest:
         default = self._cluster.settings.database
@@ -281,7 +283,7 @@ class RestApi:
                 options["streamformat"],
                 options.get("mappingname"),
                 exchange.body,
-                None if prefix is None else prefix.rows,
+                None if prefix is None else prefix.prefix_of,
             )
         )
         exchange.rows = await asyncio.wrap_future(submitted)

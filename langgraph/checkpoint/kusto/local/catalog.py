@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from . import layout
-from .clock import IngestionClock
+from .clock import IngestionClock, now_ticks
 from .errors import bad_request, database_not_found
 from .schema import Database
 from .storage import Storage
@@ -29,12 +29,13 @@ _STAMPS = itertools.count(1)
 class Catalog:
     """All databases of one file; names are found whatever their case."""
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: Storage, now: Callable[[], int] = now_ticks) -> None:
         self._storage = storage
+        self._now = now
         self._lock = threading.RLock()
         self._databases: dict[str, Database] = {}
         self._next_table = 1
-        self.clock = IngestionClock()
+        self.clock = IngestionClock(now=now)
 
     def load(self, default: str) -> None:
         """Read every database of the file; create the default one when it is missing."""
@@ -45,7 +46,7 @@ class Catalog:
             tables = [table for database in loaded for table in database.tables.values()]
             newest = max((_newest(reader, table.physical) for table in tables), default=0)
         views = [view.created for database in loaded for view in database.views.values()]
-        self.clock = IngestionClock(max([newest, *views]))
+        self.clock = IngestionClock(max([newest, *views]), self._now)
         self._databases = {database.name.casefold(): database for database in loaded}
         self._next_table = counters.get("table", 0) + 1
         if default.casefold() not in self._databases:

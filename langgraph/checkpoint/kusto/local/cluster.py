@@ -11,25 +11,27 @@ from __future__ import annotations
 import random
 import sqlite3
 import threading
-import time
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
+from typing import Any
 
 from . import ingest, policies
 from .catalog import Catalog
-from .clock import now_ticks
+from .clock import TICKS_PER_SECOND, ServerClock
 from .commands import CommandContext, CommandResult, execute
 from .errors import ServiceError, entity_not_found, query_error, streaming_request
 from .kql import KqlError, ResultTable, run_query
+from .moments import Moments, stamped_by
 from .operations import Executed, Operations
 from .request import QueryRequest, RequestIds
 from .roles import Access, require
-from .schema import Database
+from .schema import Database, Table
 from .storage import Job, Storage
 from .tables import QueryCatalog
 
 # streaming-ingestion-schema-changes.md: streaming nodes may use an old schema for five minutes.
-SCHEMA_CACHE_SECONDS = 300.0
+SCHEMA_CACHE_TICKS = 300 * TICKS_PER_SECOND
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class Settings:
 
     database: str
     seed: int | None = None
+    visibility: float = 0.0
     streaming: bool = True
     schema_cache: bool = False
     roles: frozenset[str] = frozenset({"admin"})
@@ -49,9 +52,11 @@ class Cluster:
     def __init__(self, storage: Storage, settings: Settings) -> None:
         self.settings = settings
         self.storage = storage
-        self.catalog = Catalog(storage)
+        self.clock = ServerClock()
+        self.catalog = Catalog(storage, self.clock.now)
         self.operations = Operations()
-        self._schema_cache: dict[str, tuple[float, Database]] = {}
+        self._schema_cache: dict[str, tuple[int, Database]] = {}
+        self._moments: Moments | None = None
         self._random = None if settings.seed is None else random.Random(settings.seed)
         self._random_lock = threading.Lock()
 
@@ -64,10 +69,15 @@ class Cluster:
         self.storage.open()
         try:
             self.catalog.load(self.settings.database)
-            self.drop_expired(now_ticks())
+            self.clock.not_before(self.catalog.clock.last)
+            self.drop_expired()
         except BaseException:
             self.storage.close()
             raise
+        if self.settings.seed is not None:
+            self._moments = Moments(
+                self.catalog.clock, self.clock.now, self.settings.seed, self.settings.visibility
+            )
 
     def close(self) -> None:
         """Finish what was submitted and close the file."""
@@ -81,7 +91,7 @@ class Cluster:
         """
         require(self.settings.roles, Access.QUERY, "Query")
         database = self.catalog.database(request.database)
-        started = now_ticks()
+        started = self.clock.now()
         try:
             results = self._run(request, database)
         except ServiceError as error:
@@ -100,7 +110,7 @@ class Cluster:
             ServiceError: it is not understood, not allowed, or fails.
         """
         database = self.catalog.database(request.database)
-        started = now_ticks()
+        started = self.clock.now()
         try:
             command, result = execute(request.text, self._context(database, request))
         except ServiceError as error:
@@ -116,7 +126,7 @@ class Cluster:
         format_: str,
         mapping: str | None,
         body: bytes,
-        only_first: int | None = None,
+        only_first: Callable[[int], int] | None = None,
     ) -> Future[int]:
         """Submit the rows of a streaming ingest; the future answers their number once committed.
 
@@ -126,7 +136,7 @@ class Cluster:
             format_: the body's data format.
             mapping: the name of a mapping, or None.
             body: the records, unpacked.
-            only_first: write only so many rows of the body, for a fault.
+            only_first: tells, for a fault, how many of the body's rows to write.
 
         Raises:
             ServiceError: the body, the table or the mapping is not right.
@@ -152,14 +162,20 @@ class Cluster:
                 table,
                 "The input stream is empty after processing, tip:check stream validity",
             )
-        return self.storage.submit(ingest.insert_job(found, rows[:only_first], self.catalog.clock))
+        return self._submit(found, rows if only_first is None else rows[: only_first(len(rows))])
 
-    def drop_expired(self, now: int) -> int:
+    def advance(self, days: float) -> int:
+        """Set the server's clock forward, apply retention, and return how many rows it dropped."""
+        self.clock.advance(days)
+        return self.drop_expired()
+
+    def drop_expired(self) -> int:
         """Delete the rows older than their table's retention; return how many.
 
         retention-policy.md: never before the period, and later at an unspecified time: here when
-        the server starts.
+        the server starts and when its clock is set forward.
         """
+        now = self.clock.now()
         dropped = 0
         for database in self.catalog.databases():
             for table in database.tables.values():
@@ -174,22 +190,28 @@ class Cluster:
 
     def _run(self, request: QueryRequest, database: Database) -> list[ResultTable]:
         rng = self._request_random()
-        # Kusto promises no common moment to the statements of a batch: with a seed, sometimes there
-        # is none.
-        snapshot = rng is None or rng.random() < 0.5
+        moments = None if rng is None or self._moments is None else self._moments.begin(rng)
         try:
             with (
-                self.storage.reading(snapshot=snapshot) as reader,
-                QueryCatalog(database, reader) as catalog,
+                self.storage.reading(snapshot=moments is None) as reader,
+                QueryCatalog(database, reader, moments) as catalog,
             ):
                 return run_query(
-                    request.text, request.parameters, catalog, now_ticks=now_ticks(), rng=rng
+                    request.text, request.parameters, catalog, now_ticks=self.clock.now(), rng=rng
                 )
         except KqlError as error:
             raise query_error(error.kind, error.code, error.message) from error
         except sqlite3.OperationalError as error:
             # A table that was dropped after the query had begun.
             raise query_error("runtime", "E_TABLE_DROPPED", str(error)) from error
+
+    def _submit(self, table: Table, rows: list[tuple[Any, ...]]) -> Future[int]:
+        clock = self.catalog.clock
+        if self._moments is None:
+            return self.storage.submit(ingest.insert_job(table, rows, clock))
+        stamp, stamped = stamped_by(self._moments)
+        written = self.storage.submit(ingest.insert_job(table, rows, clock, stamp))
+        return self._moments.acknowledge(written, stamped)
 
     def _context(self, database: Database, request: QueryRequest) -> CommandContext:
         return CommandContext(
@@ -200,7 +222,7 @@ class Cluster:
             roles=self.settings.roles,
             streaming=self.settings.streaming,
             clear_schema_cache=self.clear_schema_cache,
-            now=now_ticks,
+            now=self.clock.now,
             read_only=request.read_only,
         )
 
@@ -210,10 +232,10 @@ class Cluster:
         if not self.settings.schema_cache:
             return newest
         key = newest.name.casefold()
-        until, cached = self._schema_cache.get(key, (0.0, newest))
-        if time.monotonic() < until:
+        until, cached = self._schema_cache.get(key, (0, newest))
+        if self.clock.now() < until:
             return cached
-        self._schema_cache[key] = (time.monotonic() + SCHEMA_CACHE_SECONDS, newest)
+        self._schema_cache[key] = (self.clock.now() + SCHEMA_CACHE_TICKS, newest)
         return newest
 
     def _request_random(self) -> random.Random | None:
@@ -237,7 +259,7 @@ class Cluster:
                 text=request.text,
                 database=request.database,
                 started=started,
-                finished=now_ticks(),
+                finished=self.clock.now(),
                 state="Completed" if error is None else "Failed",
                 reason="" if error is None else error.detail,
                 client_request_id=ids.client_request_id,

@@ -10,9 +10,11 @@ matching uses the server's seed, so that a run can be repeated.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import random
 import re
 import threading
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -23,6 +25,8 @@ from .errors import ServiceError
 ENDPOINTS = ("query", "mgmt", "ingest")
 ACTIONS = ("status", "latency", "stall", "reset", "prefix", "partial")
 STATUSES = (400, 401, 403, 404, 413, 429, 500, 503, 504, 520)
+# More requests than are in flight at a time.
+REMEMBERED = 1024
 
 
 @dataclass(eq=False)
@@ -41,12 +45,15 @@ class Fault:
     when: str
     status: int
     seconds: float
-    rows: int
+    rows: int | None
     permanent: bool | None
+    spare_repeats: bool = False
+    chance: random.Random = field(default_factory=random.Random)
     hits: int = 0
     _met: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _released: bool = False
+    _struck: deque[bytes] = field(default_factory=partial(deque, maxlen=REMEMBERED))
     _waiters: list[Callable[[], object]] = field(default_factory=list)
 
     def matches(self, endpoint: str, table: str, text: str) -> bool:
@@ -87,6 +94,21 @@ class Fault:
             found.permanent = self.permanent
         return found
 
+    def prefix_of(self, rows: int) -> int:
+        """Return how many of a body's rows a `prefix` fault writes."""
+        return self.chance.randint(0, rows) if self.rows is None else min(rows, self.rows)
+
+    def strikes(self, identity: bytes) -> bool:
+        """Decide whether a matching request meets the fault."""
+        if self.probability < 1.0 and self.chance.random() >= self.probability:
+            return False
+        if not self.spare_repeats:
+            return True
+        if identity in self._struck:
+            return False
+        self._struck.append(identity)
+        return True
+
     def met(self) -> None:
         """Count a request that meets the fault."""
         self.hits += 1
@@ -117,8 +139,9 @@ class Faults:
         when: str = "before",
         status: int = 503,
         seconds: float = 0.0,
-        rows: int = 1,
+        rows: int | None = 1,
         permanent: bool | None = None,
+        spare_repeats: bool = False,
     ) -> Fault:
         """Add a fault and return it.
 
@@ -134,8 +157,10 @@ class Faults:
             when: `before` the request is carried out, or `after` it: what was written stays.
             status: the HTTP status of `status` and `prefix`.
             seconds: of `latency`.
-            rows: of `prefix`.
+            rows: of `prefix`; None is any number up to all, by the seed.
             permanent: the error's `@permanent`, where not the status' own.
+            spare_repeats: let a request pass that met the fault before, so that whoever sends it
+                again is served.
 
         Raises:
             ValueError: an argument is not one of those named.
@@ -148,11 +173,29 @@ class Faults:
         if endpoint is not None and endpoint not in ENDPOINTS:
             raise ValueError(f"the endpoints are {ENDPOINTS}")
         fault = Fault(
-            action, endpoint, table, times, probability, when, status, seconds, rows, permanent
+            action,
+            endpoint,
+            table,
+            times,
+            probability,
+            when,
+            status,
+            seconds,
+            rows,
+            permanent,
+            spare_repeats,
+            random.Random(self._random.getrandbits(64)),
         )
         with self._lock:
             self._faults.append(fault)
         return fault
+
+    def add_turbulence(self) -> None:
+        """Add what a busy cluster does: now and then a request fails, and may be sent again."""
+        add = partial(self.add, times=None, spare_repeats=True)
+        add("prefix", endpoint="ingest", probability=0.1, rows=None)
+        add("reset", endpoint="ingest", probability=0.02, when="after")
+        add("status", endpoint="query", probability=0.03)
 
     def clear(self) -> None:
         """Remove all faults and release what they hold."""
@@ -161,11 +204,12 @@ class Faults:
         for fault in faults:
             fault.release()
 
-    def take(self, endpoint: str, table: str, text: str) -> list[Fault]:
+    def take(self, endpoint: str, table: str, text: str, body: bytes = b"") -> list[Fault]:
         """Return the faults a request meets, in the order they were added."""
         with self._lock:
             if not self._faults:
                 return []
+            identity = hashlib.sha256(f"{endpoint}/{table}/".encode() + body).digest()
             # A spent stall stays listed until cleared: it may still hold a request.
             self._faults = [
                 f for f in self._faults if f.action == "stall" or f.left is None or f.left > 0
@@ -175,7 +219,7 @@ class Faults:
                 for fault in self._faults
                 if (fault.left is None or fault.left > 0)
                 and fault.matches(endpoint, table, text)
-                and (fault.probability >= 1.0 or self._random.random() < fault.probability)
+                and fault.strikes(identity)
             ]
             for fault in met:
                 fault.met()

@@ -7,6 +7,7 @@ its limits (`app`), which table and mapping are meant (`cluster`, `commands`).
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -81,11 +82,19 @@ def rows_of(table: Table, mapping: IngestionMapping | None, format_: str, body: 
     return rows
 
 
-def insert_job(table: Table, rows: list[Row], clock: IngestionClock) -> Job[int]:
-    """Return the job that writes rows with one ingestion time and answers their number."""
+def insert_job(
+    table: Table,
+    rows: list[Row],
+    clock: IngestionClock,
+    stamp: Callable[[], int] | None = None,
+) -> Job[int]:
+    """Return the job that writes rows with one ingestion time and answers their number.
+
+    The time is `clock`'s next one, unless `stamp` gives it.
+    """
 
     def job(writer: sqlite3.Connection) -> int:
-        ingested = clock.next()
+        ingested = clock.next() if stamp is None else stamp()
         writer.executemany(insert_statement(table), [(ingested, *row) for row in rows])
         return len(rows)
 

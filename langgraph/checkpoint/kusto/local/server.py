@@ -56,6 +56,10 @@ class LocalKusto:
         database: the database that exists from the start.
         seed: what Kusto leaves open (row order, ties, the moment each statement sees) is decided
             by a random generator with this seed; None decides it always alike.
+        turbulence: with a seed, let some requests fail transiently, ingests after writing any
+            prefix of their rows, all of them included.
+        visibility: with a seed, hide what a table took for up to so many seconds, differently for
+            each table and view; else what is acknowledged is visible.
         streaming: whether streaming ingestion is enabled for the cluster.
         schema_cache: whether ingestion keeps using an old schema until the schema cache is cleared.
         roles: the roles of every caller; None is admin.
@@ -75,6 +79,8 @@ class LocalKusto:
         host: str = "127.0.0.1",
         database: str = DEFAULT_DATABASE,
         seed: int | None = None,
+        turbulence: bool = False,
+        visibility: float = 0.0,
         streaming: bool = True,
         schema_cache: bool = False,
         roles: set[str] | frozenset[str] | None = None,
@@ -88,7 +94,12 @@ class LocalKusto:
                 f"{host} is reachable from other machines and the local server does not "
                 "authenticate; listen on 127.0.0.1, or say allow_remote=True (--allow-remote)"
             )
+        if seed is None and (turbulence or visibility):
+            raise LocalKustoError("turbulence and visibility are decided by a seed; give one")
+        if not visibility >= 0:
+            raise LocalKustoError(f"visibility is a number of seconds from 0, not {visibility}")
         self.database = database
+        self._turbulence = turbulence
         self.faults = Faults(seed)
         self.requests = RequestLog()
         self._path = None if path is None else Path(path).resolve()
@@ -98,6 +109,7 @@ class LocalKusto:
         self._settings = Settings(
             database=database,
             seed=seed,
+            visibility=visibility,
             streaming=streaming,
             schema_cache=schema_cache,
             roles=checked_roles(roles),
@@ -160,6 +172,8 @@ class LocalKusto:
         if self._running is not None:
             raise LocalKustoError("the local server is already running")
         self._running = await _Running.start(self, self._settings, self._path)
+        if self._turbulence:
+            self.faults.add_turbulence()
 
     async def aclose(self) -> None:
         """Stop listening, finish what was accepted, close the file; again is harmless."""
@@ -167,6 +181,18 @@ class LocalKusto:
         if running is not None:
             self.faults.clear()
             await running.stop()
+
+    def advance(self, days: float) -> int:
+        """Set the server's clock forward and apply retention; return how many rows it dropped.
+
+        Ingestion times, `now()` and the schema cache go by that clock. The next server on the file
+        does not go back behind the newest row, but else its clock is right again.
+
+        Raises:
+            ValueError: the clock would go back.
+            LocalKustoError: the server is not running.
+        """
+        return self.cluster.advance(days)
 
     def close(self) -> None:
         """Stop a server that was entered with `with`; again is harmless."""

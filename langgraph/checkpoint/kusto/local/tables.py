@@ -7,13 +7,15 @@ Does not live here: the engine (`kql`), writing rows (`ingest`).
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from itertools import chain
 from typing import Any
 
 from .cells import Decoder, decoder
 from .kql import Column, FunctionDef, ViewDef
+from .moments import QueryMoments
 from .schema import Database, Table, View
 from .text import renamed_source
 
@@ -24,7 +26,8 @@ SET_LIMIT = 10_000
 class StoredTable:
     """A table of the engine over one SQLite connection.
 
-    `since` hides the rows ingested up to then; with record numbers each row has one more value.
+    `since` hides the rows ingested up to then; `until` tells, for each scan anew, after which
+    moment rows are hidden. With record numbers each row has one more value.
     """
 
     def __init__(
@@ -34,6 +37,7 @@ class StoredTable:
         *,
         name: str | None = None,
         since: int = 0,
+        until: Callable[[str], int] | None = None,
         with_record_numbers: bool = False,
         cursors: list[sqlite3.Cursor] | None = None,
     ) -> None:
@@ -42,6 +46,7 @@ class StoredTable:
         self._table = table
         self._reader = reader
         self._since = since
+        self._until = until
         self._extra = ("rid",) if with_record_numbers else ()
         self._cursors = [] if cursors is None else cursors
 
@@ -54,7 +59,9 @@ class StoredTable:
         """Return rows in table order of columns; see the engine's `TableSource`."""
         extra = (*self._extra, "ingested") if with_ingestion_time else self._extra
         select, decoders = _selection(self._table, columns, extra)
-        parts = [self._read(select + where, values) for where, values in self._conditions(equals)]
+        until = None if self._until is None else self._until(self.name)
+        conditions = self._conditions(equals, until)
+        parts = [self._read(select + where, values) for where, values in conditions]
         rows = parts[0] if len(parts) == 1 else chain.from_iterable(parts)
         return rows if decoders is None else _decoded(rows, decoders)
 
@@ -76,19 +83,22 @@ class StoredTable:
             for row in self._reader.execute(f"EXPLAIN QUERY PLAN {select}{where}", values)
         ]
 
-    def _conditions(self, equals: Mapping[str, frozenset[str]]) -> Iterator[tuple[str, list[Any]]]:
+    def _conditions(
+        self, equals: Mapping[str, frozenset[str]], until: int | None = None
+    ) -> Iterator[tuple[str, list[Any]]]:
         """Yield the where clauses whose answers together are the scan."""
         if any(not values for values in equals.values()):
             return
         longest = max(equals, key=lambda name: len(equals[name]), default=None)
         if longest is None or len(equals[longest]) <= SET_LIMIT:
-            yield _where(self._table, {n: sorted(v) for n, v in equals.items()}, self._since)
+            all_sets = {name: sorted(values) for name, values in equals.items()}
+            yield _where(self._table, all_sets, self._since, until)
             return
         rest = {name: sorted(values) for name, values in equals.items() if name != longest}
         ordered = sorted(equals[longest])
         for start in range(0, len(ordered), SET_LIMIT):
             part = {**rest, longest: ordered[start : start + SET_LIMIT]}
-            yield _where(self._table, part, self._since)
+            yield _where(self._table, part, self._since, until)
 
 
 class QueryCatalog:
@@ -96,14 +106,23 @@ class QueryCatalog:
 
     Leaving it closes the cursors it opened: one that a query did not read to its end would keep the
     connection at its old snapshot, and the next request would miss rows already acknowledged.
+
+    With `moments` each scan sees a moment of its own.
     """
 
-    def __init__(self, database: Database, reader: sqlite3.Connection) -> None:
+    def __init__(
+        self,
+        database: Database,
+        reader: sqlite3.Connection,
+        moments: QueryMoments | None = None,
+    ) -> None:
         self.database = database.name
         self.version = database.stamp
         self._schema = database
         self._reader = reader
         self._cursors: list[sqlite3.Cursor] = []
+        self._moments = moments
+        self._until = None if moments is None else moments.until
 
     def __enter__(self) -> QueryCatalog:
         return self
@@ -116,13 +135,20 @@ class QueryCatalog:
         """Return the table, or the part of a table that a view may see."""
         table = self._schema.tables.get(name)
         if table is not None:
-            return StoredTable(table, self._reader, cursors=self._cursors)
+            return StoredTable(table, self._reader, until=self._until, cursors=self._cursors)
         source, slash, view_name = name.partition("/")
         view = self._schema.views.get(view_name) if slash else None
         table = self._schema.tables.get(source)
         if view is None or table is None:
             return None
-        return StoredTable(table, self._reader, name=name, since=view.since, cursors=self._cursors)
+        return StoredTable(
+            table,
+            self._reader,
+            name=name,
+            since=view.since,
+            until=self._until,
+            cursors=self._cursors,
+        )
 
     def function(self, name: str) -> FunctionDef | None:
         """Return the stored function of that name."""
@@ -134,7 +160,14 @@ class QueryCatalog:
     def view(self, name: str) -> ViewDef | None:
         """Return the materialized view of that name, over the rows it may see."""
         found = self._schema.views.get(name)
-        return None if found is None else _view_definition(found)
+        if found is None:
+            return None
+        # A view may become visible at another time than its source.
+        return _view_definition(found, apart=self._moments is not None)
+
+    def fixing(self) -> AbstractContextManager[None]:
+        """Hear that what is scanned inside, later scans may not see less of."""
+        return nullcontext() if self._moments is None else self._moments.fixing()
 
 
 @lru_cache(maxsize=512)
@@ -144,8 +177,8 @@ def engine_columns(table: Table) -> tuple[Column, ...]:
 
 
 @lru_cache(maxsize=512)
-def _view_definition(view: View) -> ViewDef:
-    if not view.since:
+def _view_definition(view: View, apart: bool) -> ViewDef:
+    if not view.since and not apart:
         return ViewDef(view.name, view.source, view.query)
     # A slash cannot stand in an entity name, so this names no table of a user.
     source = f"{view.source}/{view.name}"
@@ -169,7 +202,9 @@ def _selection(
     return select, tuple(decoders) if any(decoders) else None
 
 
-def _where(table: Table, equals: Mapping[str, list[str]], since: int) -> tuple[str, list[Any]]:
+def _where(
+    table: Table, equals: Mapping[str, list[str]], since: int, until: int | None
+) -> tuple[str, list[Any]]:
     terms: list[str] = []
     values: list[Any] = []
     for name, members in equals.items():
@@ -187,6 +222,9 @@ def _where(table: Table, equals: Mapping[str, list[str]], since: int) -> tuple[s
     if since:
         terms.append("ingested > ?")
         values.append(since)
+    if until is not None:
+        terms.append("ingested <= ?")
+        values.append(until)
     return (" WHERE " + " AND ".join(terms) if terms else ""), values
 
 

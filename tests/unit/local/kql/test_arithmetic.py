@@ -30,7 +30,7 @@ HOUR = DAY // 24
         ("decimal(0.1) + decimal(0.2)", "decimal", Decimal("0.3")),
         ("decimal(1) / 0", "decimal", None),
         ("1 + decimal(0.5)", "decimal", Decimal("1.5")),
-        ("- -5", "long", 5),
+        ("-(-5)", "long", 5),
         ("-(1h)", "timespan", -HOUR),
         ("1d + 2h", "timespan", DAY + 2 * HOUR),
         ("1h * 2.5", "timespan", HOUR * 5 // 2),

@@ -7,7 +7,7 @@ import pytest
         ("dynamic({'a':{'b':[1,2]}}).a.b[1]", 2),
         ("dynamic({'a b':1})['a b']", 1),
         ("dynamic({'a b':1}).['a b']", 1),
-        ("dynamic({'a':1}).missing", None),
+        ("dynamic({'a':1}).absent", None),
         ("dynamic([1,2,3])[-1]", 3),
         ("dynamic([1,2,3])[5]", None),
         ("dynamic([1,2,3]).a", None),

@@ -204,7 +204,7 @@ def test_partition(kql):
 def test_parse(kql):
     text = "print s = 'id=42; name=ann x; tail' | parse s with 'id=' id:long '; name=' name ';' *"
     assert kql.rows(text) == [("id=42; name=ann x; tail", 42, "ann x")]
-    assert kql.rows("print s = 'nothing' | parse s with 'id=' id:long rest") == [
+    assert kql.rows("print s = 'nothing' | parse s with 'id=' id:long ' ' rest") == [
         ("nothing", None, "")
     ]
     assert kql.rows("print s = 'nothing' | parse-where s with 'id=' id:long") == []

@@ -165,7 +165,7 @@ def _arguments(node: nodes.Call, parameters: tuple[nodes.Parameter, ...]) -> lis
             name, argument = argument.names[0], argument.expression
             if name not in names:
                 raise semantic_error(
-                    "KS151", f"The function '{node.name}' has no parameter named '{name}'."
+                    "KS196", f"The function '{node.name}' has no parameter named '{name}'."
                 )
         if name in given:
             raise semantic_error("KS151", f"The parameter '{name}' is given twice.")

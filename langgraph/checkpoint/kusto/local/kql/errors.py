@@ -124,6 +124,13 @@ def wrong_type(expected: Sequence[str]) -> KqlError:
     return semantic_error("KS141", f"The expression must have one of the types: {listed}.")
 
 
+def not_summable() -> KqlError:
+    """Word a value that cannot be added up."""
+    return semantic_error(
+        "KS138", "The argument value must be summable: a number, timespan or datetime."
+    )
+
+
 def duplicate_column(name: str) -> KqlError:
     """Word a second column of the same name in one result."""
     return semantic_error("KS171", f"A column with the name '{name}' is already declared.")

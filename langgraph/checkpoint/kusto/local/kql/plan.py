@@ -223,5 +223,5 @@ class Materialized(Plan):
         """Others look at the same rows: all columns are kept."""
 
     def rows(self, run: Run) -> Iterable[Row]:
-        kept = run.once(self._key, lambda: list(self._source.rows(run)))
+        kept = run.once(self._key, lambda: run.fixed(lambda: list(self._source.rows(run))))
         return kept if run.rng is None else run.unordered(list(kept))

@@ -6,7 +6,12 @@ from collections.abc import Iterable
 
 from langgraph.checkpoint.kusto.local.kql import types
 from langgraph.checkpoint.kusto.local.kql.coerce import convert
-from langgraph.checkpoint.kusto.local.kql.errors import limits_error, semantic_error, wrong_type
+from langgraph.checkpoint.kusto.local.kql.errors import (
+    limits_error,
+    not_summable,
+    semantic_error,
+    undefined_operator,
+)
 from langgraph.checkpoint.kusto.local.kql.interface import Column, Row
 from langgraph.checkpoint.kusto.local.kql.plan import Plan
 from langgraph.checkpoint.kusto.local.kql.run import Run
@@ -21,13 +26,17 @@ class Range(Plan):
     def __init__(self, name: str, start: Scalar, stop: Scalar, step: Scalar) -> None:
         for part in (start, stop, step):
             if part.type not in types.SUMMABLE:
-                raise wrong_type(types.describe(types.SUMMABLE))
+                raise not_summable()
+        if step.is_literal and step.type in types.NUMBERS and step.value == 0:
+            raise semantic_error("KS140", "The expression must not be the value: 0")
         kind = start.type
         if {start.type, stop.type, step.type} <= types.NUMBERS:
             kind = types.widest((start.type, stop.type, step.type))
             start, stop, step = (convert(part, kind) for part in (start, stop, step))
-        elif stop.type != kind or step.type != "timespan":
+        elif stop.type != kind:
             raise semantic_error("KS107", f"A value of type {kind} expected.")
+        elif kind in types.NUMBERS or step.type != "timespan":
+            raise undefined_operator("+", (kind, step.type))
         super().__init__((Column(name, kind),), serialized=True)
         self._parts = (start, stop, step)
 

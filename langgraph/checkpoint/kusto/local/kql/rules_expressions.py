@@ -92,6 +92,7 @@ class ExpressionRules(Transformer[Token, Any]):
         return nodes.Between(str(operator), operand, low, high)
 
     def member(self, items: list[Any]) -> nodes.Member:
+        words.check_reference(items[1])
         return nodes.Member(items[0], str(items[1]))
 
     def member_call(self, items: list[Any]) -> nodes.MemberCall:

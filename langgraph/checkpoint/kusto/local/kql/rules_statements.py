@@ -163,9 +163,11 @@ class OperatorRules(Transformer[Token, Any]):
 
     def parse_column(self, items: list[Any]) -> nodes.ParsePart:
         token = items[0]
-        name = str(token)
         if token.type == "QUOTED_NAME":
             name = literals.parse_string(token[1:-1].strip())
+        else:
+            name = str(token)
+            words.check_declaration(name)
         type_name = str(items[1]) if len(items) > 1 else "string"
         return nodes.ParsePart(column=nodes.ColumnSchema(name, type_name))
 

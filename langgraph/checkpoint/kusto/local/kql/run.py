@@ -46,6 +46,14 @@ class Run:
             kept = self.memory[key] = make()
         return kept
 
+    def fixed(self, make: Callable[[], T]) -> T:
+        """Return what `make` returns, and let a host that has moments know: see `Catalog`."""
+        fixing = getattr(self.catalog, "fixing", None)
+        if fixing is None:
+            return make()
+        with fixing():
+            return make()
+
     def unordered(self, rows: list[Row]) -> list[Row]:
         """Rows in an order nobody may rely on; the list is changed in place."""
         if self.rng is not None:

@@ -11,16 +11,16 @@ from langgraph.checkpoint.kusto.local.kql.errors import KqlError, semantic_error
 
 _NEVER = frozenset(
     """
-    and asc bagexpansion between date datetime decimal decodeblocks desc double dynamic
-    endswith expandoutput first flags has_all has_any int isfuzzy last like long missing
-    nooptimization or project real relaxed simple startswith string time timespan union
-    with_itemindex
+    and asc bagexpansion between boolean byte char date datetime decimal decodeblocks desc double
+    dynamic endswith expandoutput false first flags float has_all has_any int int16 int32 int64
+    int8 isfuzzy last like long missing nooptimization or project real relaxed simple startswith
+    string time timespan true uint uint16 uint32 uint64 uint8 ulong union uniqueid with_itemindex
     """.split()
 )
 _ONLY_DECLARED = frozenset(
     """
-    accumulate as by contains datatable find has in invoke latest materialize of print sample
-    search set title to toscalar where
+    accumulate as by contains datatable earliest externaldata find has in invoke latest
+    materialize of print sample search set title to toscalar where
     """.split()
 )
 _ONLY_REFERRED = frozenset({"kind", "withsource"})

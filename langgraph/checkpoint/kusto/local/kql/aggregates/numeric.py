@@ -21,7 +21,7 @@ from langgraph.checkpoint.kusto.local.kql.aggregates.registry import (
     special,
 )
 from langgraph.checkpoint.kusto.local.kql.coerce import freeze
-from langgraph.checkpoint.kusto.local.kql.errors import semantic_error, wrong_type
+from langgraph.checkpoint.kusto.local.kql.errors import not_summable, semantic_error
 from langgraph.checkpoint.kusto.local.kql.interface import Column, Row
 from langgraph.checkpoint.kusto.local.kql.ordering import sort_key
 from langgraph.checkpoint.kusto.local.kql.run import Run
@@ -88,7 +88,7 @@ def _bind_avg(node: nodes.Call, scope: Scope, keys: frozenset[str]) -> Aggregate
     arguments = bind_values(node, scope)
     value, test = arguments[0], _predicate(arguments[1:])
     if value.type not in types.SUMMABLE:
-        raise wrong_type(types.describe(types.SUMMABLE))
+        raise not_summable()
     kind = "real" if value.type in types.INTEGERS else value.type
 
     def compute(rows: list[Row], run: Run) -> Any:
@@ -201,7 +201,7 @@ def _bind_percentiles(node: nodes.Call, scope: Scope, keys: frozenset[str]) -> A
     require_count(node, 2, 2 if node.name == "percentile" else 64)
     value, *percents = bind_values(node, scope)
     if value.type not in types.SUMMABLE:
-        raise wrong_type(types.describe(types.SUMMABLE))
+        raise not_summable()
     wanted = [_percent(item) for item in percents]
     order = sort_key(value.type)
 

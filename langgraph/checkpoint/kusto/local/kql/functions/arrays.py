@@ -9,10 +9,10 @@ from langgraph.checkpoint.kusto.local.kql import nodes, types
 from langgraph.checkpoint.kusto.local.kql.bind_text import has_term
 from langgraph.checkpoint.kusto.local.kql.coerce import convert, dynamic_of, element_number, freeze
 from langgraph.checkpoint.kusto.local.kql.errors import (
+    not_summable,
     semantic_error,
     unsupported,
     wrong_argument_count,
-    wrong_type,
 )
 from langgraph.checkpoint.kusto.local.kql.functions.registry import (
     bind_arguments,
@@ -287,7 +287,7 @@ def _range(node: nodes.Call, scope: Scope) -> Scalar:
         raise wrong_argument_count("range", 2, 3)
     for argument in arguments:
         if argument.type not in types.SUMMABLE:
-            raise wrong_type(types.describe(types.SUMMABLE))
+            raise not_summable()
     kind = _range_type([argument.type for argument in arguments])
     parts = [convert(argument, kind) for argument in arguments]
     default = _DEFAULT_STEPS.get(kind, 1)

@@ -22,6 +22,7 @@ from langgraph.checkpoint.kusto.local.kql.coerce import convert, dynamic_of, tex
 from langgraph.checkpoint.kusto.local.kql.errors import (
     KqlError,
     forbidden_dynamic,
+    not_summable,
     semantic_error,
     unknown_function,
     wrong_argument_count,
@@ -252,6 +253,8 @@ def _refused(kind: str, allowed: frozenset[str]) -> KqlError:
             "The argument value must be orderable:"
             " a number, timespan, datetime, string or boolean.",
         )
+    if kind == "summable":
+        return not_summable()
     if kind == "notdynamic":
         return forbidden_dynamic()
     return wrong_type(types.describe(allowed))

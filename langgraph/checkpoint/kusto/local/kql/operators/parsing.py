@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from itertools import pairwise
 from typing import Any
 
 from langgraph.checkpoint.kusto.local.kql import nodes, values
 from langgraph.checkpoint.kusto.local.kql.coerce import text_of
-from langgraph.checkpoint.kusto.local.kql.errors import unsupported, wrong_type
+from langgraph.checkpoint.kusto.local.kql.errors import (
+    duplicate_column,
+    semantic_error,
+    unsupported,
+    wrong_type,
+)
 from langgraph.checkpoint.kusto.local.kql.interface import Column, Columns, Row
 from langgraph.checkpoint.kusto.local.kql.operators.registry import operator, option
 from langgraph.checkpoint.kusto.local.kql.plan import Plan, visible
@@ -83,6 +89,7 @@ def _parse(source: Plan, node: nodes.Parse, scope: Scope) -> Plan:
     if kind == "regex":
         raise unsupported(f"parse kind={kind}", "use extract()")
     inner = scope.over(source.columns, node.verb)
+    _check(node.parts)
     text = inner.binder.scalar(node.expression, inner)
     if text.type not in ("string", "dynamic"):
         raise wrong_type(["string", "dynamic"])
@@ -99,6 +106,23 @@ def _parse(source: Plan, node: nodes.Parse, scope: Scope) -> Plan:
     pattern = _pattern(node.parts, kind == "relaxed")
     where = node.verb == "parse-where"
     return Parse(source, tuple(columns), text_of(text), pattern, targets, where, kind == "relaxed")
+
+
+def _check(parts: tuple[nodes.ParsePart, ...]) -> None:
+    """Refuse a pattern in which it would be open where a column begins or ends."""
+    for before, part in pairwise(parts):
+        if before.text is not None or part.text is not None:
+            continue
+        if before.column is None:
+            raise semantic_error("KS102", "A string literal must follow a *")
+        if part.column is not None:
+            raise semantic_error("KS101", "The column name must follow a string literal")
+        if before.column.type == "string":
+            raise semantic_error("KS103", "Using * after parsing a string column is ambiguous.")
+    names = [part.column.name for part in parts if part.column is not None]
+    for place, name in enumerate(names):
+        if name in names[:place]:
+            raise duplicate_column(name)
 
 
 def _pattern(parts: tuple[nodes.ParsePart, ...], relaxed: bool) -> re.Pattern[str]:

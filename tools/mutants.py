@@ -1,0 +1,173 @@
+"""Mutants: break the pure files one small step at a time and see whether their unit tests notice.
+
+    python tools/mutants.py                        every pure file
+    python tools/mutants.py _batch _clock          some of them
+    python tools/mutants.py _batch --show 'cut'    only mutants whose name holds this text
+
+A mutant is one changed operator, constant, condition, return or dropped statement. It is never
+written to a file: a child process loads it in place of the module and runs
+`tests/unit/test_<module>.py`. A mutant that no test notices must stand in `docs/mutants.md` with
+its reason, else the exit code is 1. Which mutations there are is in `mutations.py`. POSIX only
+(`fork`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import contextlib
+import importlib
+import os
+import re
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from importlib.machinery import SourceFileLoader
+from pathlib import Path
+from types import CodeType
+
+from mutations import Mutant, mutants_of
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "langgraph" / "checkpoint" / "kusto"
+EXPLAINED = ROOT / "docs" / "mutants.md"
+
+# Imported once, before the forks: what the tests need and what is not ours.
+_WARM = (
+    *("pytest", "_pytest.assertion.rewrite", "pytest_asyncio", "pytest_timeout", "hypothesis"),
+    *("hypothesis.strategies", "hypothesis.internal.conjecture.engine", "orjson", "lark"),
+    *("langgraph.checkpoint.base", "langgraph.checkpoint.serde.jsonplus", "backports.zstd"),
+)
+_PATIENCE = 15.0
+"""Seconds after which a mutant counts as noticed: it made a test run for ever."""
+
+
+def pure_modules() -> list[str]:
+    """Name the pure modules, as `tests/test_house.py` lists them."""
+    tree = ast.parse((ROOT / "tests" / "test_house.py").read_text(encoding="utf-8"))
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "PURE_FILES":
+            return [name.removesuffix(".py") for name in ast.literal_eval(node.value)]
+    raise SystemExit("tests/test_house.py has no PURE_FILES")
+
+
+def explained() -> set[str]:
+    """Names of the mutants that docs/mutants.md explains: the code at the start of each item."""
+    text = EXPLAINED.read_text(encoding="utf-8") if EXPLAINED.exists() else ""
+    return set(re.findall(r"^- `` (.+?) ``", text, re.MULTILINE))
+
+
+def tests_of(module: str) -> list[str]:
+    """Unit tests of a module."""
+    path = ROOT / "tests" / "unit" / f"test_{module.lstrip('_')}.py"
+    extra = sorted(path.parent.glob(f"{path.stem}_*.py"))
+    found = [str(item) for item in (path, *extra) if item.exists()]
+    if not found:
+        raise SystemExit(f"{module} has no unit tests: {path} is missing")
+    return found
+
+
+def run_tests(module: str, code: CodeType | None) -> int:
+    """Run a module's tests in this process, with its code replaced; the exit code of pytest."""
+    target = str(PACKAGE / f"{module}.py")
+    original = SourceFileLoader.get_code
+
+    def get_code(self: SourceFileLoader, fullname: str) -> CodeType | None:
+        return code if self.path == target else original(self, fullname)
+
+    if code is not None:
+        SourceFileLoader.get_code = get_code  # type: ignore[assignment,method-assign]
+    import hypothesis
+    import pytest
+
+    # The tests' own profile would shrink each failure, which nobody reads here.
+    hypothesis.settings.register_profile(
+        "mutants",
+        deadline=None,
+        database=None,
+        derandomize=True,
+        max_examples=50,
+        phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate],
+        suppress_health_check=list(hypothesis.HealthCheck),
+    )
+    hypothesis.settings.load_profile("mutants")
+    # Past the metaclass, which forbids it: the conftest shall not load its own profile over this.
+    type.__setattr__(hypothesis.settings, "load_profile", lambda name: None)
+    # Of the plugins only ours: others that happen to be installed load slowly.
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    plugins = ["pytest_asyncio.plugin", "pytest_timeout", "_hypothesis_pytestplugin"]
+    options = [f"-p{plugin}" for plugin in (*plugins, "no:cacheprovider")]
+    options += ["-x", "-q", "--tb=no", "--no-header", "-W", "ignore"]
+    # Without tests/conftest.py, which loads the local server.
+    options += [f"--rootdir={ROOT}", f"--confcutdir={ROOT / 'tests' / 'unit'}"]
+    return int(pytest.main([*tests_of(module), *options]))
+
+
+def noticed(module: str, code: CodeType | None) -> bool:
+    """Run the tests in a child process; tell whether they failed."""
+    sys.stdout.flush()
+    child = os.fork()
+    if child == 0:
+        status = 70
+        # Whatever a mutant does to the tests, even on import, is a failure of theirs.
+        with contextlib.suppress(BaseException):
+            quiet = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(quiet, 1)
+            os.dup2(quiet, 2)
+            status = run_tests(module, code)
+        os._exit(status)
+    end = time.monotonic() + _PATIENCE
+    while time.monotonic() < end:
+        found, status = os.waitpid(child, os.WNOHANG)
+        if found:
+            return status != 0
+        time.sleep(0.01)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return True
+
+
+def survivors(module: str, shown: str, jobs: int) -> Iterator[tuple[Mutant, bool]]:
+    """Yield every mutant of a module and whether it survived its tests."""
+    path = PACKAGE / f"{module}.py"
+    source = path.read_text(encoding="utf-8")
+    if noticed(module, compile(source, str(path), "exec")):
+        raise SystemExit(f"the tests of {module} fail without any mutant")
+    chosen = [mutant for mutant in mutants_of(source, path.name) if shown in mutant.name]
+
+    def survived(mutant: Mutant) -> bool:
+        return not noticed(module, compile(mutant.tree, str(path), "exec"))
+
+    with ThreadPoolExecutor(jobs) as pool:
+        yield from zip(chosen, pool.map(survived, chosen), strict=True)
+
+
+def main() -> int:
+    """Run the campaign."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("modules", nargs="*", help="pure modules without .py; all when none")
+    parser.add_argument("--show", default="", help="only mutants whose name holds this text")
+    parser.add_argument("--jobs", type=int, default=2, help="children at the same time")
+    asked = parser.parse_args()
+    os.chdir(ROOT)
+    sys.path.insert(0, str(ROOT))
+    for name in _WARM:
+        importlib.import_module(name)
+    known, unknown, total, left = explained(), 0, 0, 0
+    for module in asked.modules or pure_modules():
+        results = list(survivors(module, asked.show, asked.jobs))
+        alive = [mutant for mutant, survived in results if survived]
+        total, left = total + len(results), left + len(alive)
+        print(f"{module}: {len(results)} mutants, {len(alive)} survived", flush=True)
+        for mutant in alive:
+            is_known = mutant.name in known
+            unknown += not is_known
+            print(f"  {'explained' if is_known else 'SURVIVED '} line {mutant.line}: {mutant.name}")
+    print(f"{total} mutants, {total - left} killed, {left} survived, {unknown} unexplained")
+    return 1 if unknown else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
