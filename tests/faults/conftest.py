@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from shared.places import Place, local_place
-from shared.savers import SyncMethodsSaver
+from shared.savers import of_kind
 
 from langgraph.checkpoint.kusto import AsyncKustoSaver, KustoSaver, _retry
 from langgraph.checkpoint.kusto.local import Faults
@@ -46,6 +46,4 @@ def make_saver(
     sync_saver: Callable[..., KustoSaver],
 ) -> Callable[..., Any]:
     """Make savers of both kinds that do not wait long between attempts."""
-    if request.param == "async":
-        return lambda **options: async_saver(**{**FAST, **options})
-    return lambda **options: SyncMethodsSaver(sync_saver(**{**FAST, **options}))
+    return of_kind(request.param, async_saver, sync_saver, FAST)

@@ -12,7 +12,7 @@ import pytest
 from azure.core.exceptions import ClientAuthenticationError
 from azure.kusto.data._cloud_settings import CloudSettings
 from shared.places import Place, command, local_place, query
-from shared.savers import SyncMethodsSaver
+from shared.savers import of_kind
 from shared.threads import Chain, config_of, listed, new_checkpoint, values_of
 
 from langgraph.checkpoint.kusto import AsyncKustoSaver, KustoSaver, errors
@@ -35,9 +35,7 @@ def make_saver(
     async_saver: Callable[..., AsyncKustoSaver],
     sync_saver: Callable[..., KustoSaver],
 ) -> Callable[..., Any]:
-    if request.param == "async":
-        return lambda **options: async_saver(**{**FAST, **options})
-    return lambda **options: SyncMethodsSaver(sync_saver(**{**FAST, **options}))
+    return of_kind(request.param, async_saver, sync_saver, FAST)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
@@ -107,3 +107,12 @@ class SyncMethodsSaver(BaseCheckpointSaver[str]):
 
     def stats(self) -> dict[str, int]:
         return self.saver.stats()
+
+
+def of_kind(
+    kind: str, async_saver: MakeSaver, sync_saver: MakeSaver, defaults: Mapping[str, Any]
+) -> MakeSaver:
+    """Make savers of one kind, "async" or "sync", behind the same methods."""
+    if kind == "async":
+        return lambda **options: async_saver(**{**defaults, **options})
+    return lambda **options: SyncMethodsSaver(sync_saver(**{**defaults, **options}))
