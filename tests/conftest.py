@@ -30,7 +30,8 @@ from shared.places import (  # noqa: E402
 
 from langgraph.checkpoint.kusto import AsyncKustoSaver, KustoSaver  # noqa: E402
 
-LOCAL_ONLY_FILES = {"test_local_server.py", "test_examples.py", "test_readme.py"}
+# Beside what is marked `local_only`.
+LOCAL_ONLY_FILES = {"test_examples.py", "test_readme.py"}
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -1,3 +1,5 @@
+"""Cells: what a value of each type becomes in SQLite, and that it comes back."""
+
 from __future__ import annotations
 
 import math

@@ -1,3 +1,5 @@
+"""Coercion: what an ingested value becomes in a column of each type; silent truncation."""
+
 from __future__ import annotations
 
 from typing import Any

@@ -1,3 +1,5 @@
+"""Cursor: the pieces of a command, names, types, strings, properties, literals, blocks."""
+
 from __future__ import annotations
 
 import pytest

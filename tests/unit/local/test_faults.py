@@ -1,3 +1,5 @@
+"""Faults: which requests they meet, how often, by chance, and until when."""
+
 from __future__ import annotations
 
 import asyncio

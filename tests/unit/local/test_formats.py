@@ -1,3 +1,5 @@
+"""Formats: bodies of json, multijson and csv as records, and what rejects a body."""
+
 from __future__ import annotations
 
 import pytest

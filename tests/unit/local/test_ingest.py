@@ -143,6 +143,22 @@ def test_rows_beyond_their_retention_go_when_the_server_starts(
     assert (again.cluster.advance(0.9), again.cluster.advance(0.2)) == (0, 1)
 
 
+def test_a_server_that_starts_drops_what_has_expired_meanwhile(
+    make_bench: Callable[..., Any],
+) -> None:
+    bench = make_bench()
+    bench.run(".create tables Short (a:string), Long (a:string)")
+    bench.run(".alter database Db policy streamingingestion enable")
+    bench.run(".alter-merge table Short policy retention softdelete = 1d")
+    bench.ingest("Short", '{"a":"x"}')
+    bench.cluster.clock.advance(1.1)  # nothing looks at what has expired
+    bench.ingest("Long", '{"a":"x"}')
+    assert bench.query("Short") == [("x",)]
+    bench.cluster.close()
+    again = make_bench()
+    assert (again.query("Short"), again.query("Long")) == ([], [("x",)])
+
+
 def test_the_clock_is_what_queries_and_ingestion_times_go_by(bench: Any) -> None:
     bench.run(".create table T (a:string)")
     bench.run(".alter table T policy streamingingestion enable")
@@ -161,8 +177,9 @@ def test_a_schema_cache_ends_with_its_time(make_bench: Callable[..., Any]) -> No
     bench.run(".alter table T policy streamingingestion enable")
     bench.ingest("T", '{"a":"x"}')
     bench.run(".create-merge table T (b:long)")
+    bench.cluster.advance(4 / 1440)
     bench.ingest("T", '{"a":"y","b":1}')
-    bench.cluster.advance(6 / 1440)
+    bench.cluster.advance(2 / 1440)
     bench.ingest("T", '{"a":"z","b":1}')
     assert bench.query("T") == [("x", None), ("y", None), ("z", 1)]
 
@@ -173,6 +190,39 @@ def test_inline_ingestion(table: Any) -> None:
     table.run(".ingest inline into table T [ n,4 ]")
     assert table.query("T") == [("x", 1), ("'y'", 2), ("m", 3), (" n", 4)]
     assert table.run(".ingest inline into table T <|") == []
+
+
+def test_inline_ingestion_with_a_mapping(table: Any) -> None:
+    named = '[{"column":"a","Properties":{"Path":"$.x"}}]'
+    table.run(f".create table T ingestion json mapping 'M' '{named}'")
+    by_name = "format='json', ingestionMappingReference='M'"
+    table.run(f'.ingest inline into table T with ({by_name}) <| {{"x":"named","a":"no"}}')
+    own = '[{\\"column\\":\\"b\\",\\"Properties\\":{\\"Path\\":\\"$.y\\"}}]'
+    by_itself = f'format="json", ingestionMapping="{own}"'
+    table.run(f'.ingest inline into table T with ({by_itself}) <| {{"y":7,"b":1}}')
+    assert table.query("T") == [("named", None), ("", 7)]
+
+
+def test_inline_ingestion_may_leave_out_the_first_record(table: Any) -> None:
+    table.run(".ingest inline into table T with (ignoreFirstRecord=true) <|\na,b\nx,1\ny,2")
+    assert table.query("T") == [("x", 1), ("y", 2)]
+    assert table.run(".ingest inline into table T with (ignoreFirstRecord=true) <| a,b") == []
+
+
+def test_inline_ingestion_needs_the_role_of_an_ingestor(
+    table: Any, make_bench: Callable[..., Any]
+) -> None:
+    table.cluster.close()
+    for role, refused in (("viewer", True), ("monitor", True), ("ingestor", False)):
+        bench = make_bench(roles=frozenset({role}))
+        if refused:
+            with pytest.raises(ServiceError) as caught:
+                bench.run(".ingest inline into table T <| x,1")
+            assert caught.value.status == 403
+        else:
+            assert len(bench.run(".ingest inline into table T <| x,1")) == 1
+        bench.cluster.close()
+    assert make_bench().query("T") == [("x", 1)]
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,5 @@
+"""Mappings: from a record to a row, with a mapping and without; wrong mappings."""
+
 from __future__ import annotations
 
 import json
@@ -76,6 +78,9 @@ def test_csv_goes_by_position_or_by_ordinal() -> None:
         ('[{"Properties":{"Path":"$.a"}}]', "Not a column mapping"),
         ('[{"column":"a","Properties":{"Path":"$.a","Foo":1}}]', "Unknown mapping properties: foo"),
         ('[{"column":"a","Properties":{"Path":"$a["}}]', "Not a JSON path"),
+        ('[{"column":"a","Properties":5}]', "Not a column mapping"),
+        ('[{"column":"a","Properties":{"Path":5}}]', "Not a JSON path: 5"),
+        ('[{"column":"a","Properties":{"Path":"$.a","Transform":["x"]}}]', "not supported"),
         ('[{"column":"a","Properties":{}}]', "has no path"),
         (
             '[{"column":"a","Properties":{"Path":"$.a","Transform":"BytesAsBase64"}}]',
@@ -90,6 +95,15 @@ def test_csv_goes_by_position_or_by_ordinal() -> None:
 def test_wrong_mappings_are_refused(text: str, problem: str) -> None:
     with pytest.raises(MappingError, match=problem):
         parse("json", text)
+
+
+@pytest.mark.parametrize("ordinal", ["x", -1, 1.5, [1], ""])
+def test_an_ordinal_is_a_whole_number_from_0(ordinal: Any) -> None:
+    with pytest.raises(MappingError, match="Not an ordinal"):
+        parse("csv", json.dumps([{"column": "a", "Properties": {"Ordinal": ordinal}}]))
+    for right in (2, "2"):
+        [entry] = parse("csv", json.dumps([{"column": "a", "Properties": {"Ordinal": right}}]))
+        assert entry.ordinal == 2
 
 
 def test_a_mapping_of_columns_the_table_lacks_fails_when_it_is_used() -> None:

@@ -1,3 +1,5 @@
+"""Requests: bodies, properties, limits, timeouts and ids, as clients send them."""
+
 from __future__ import annotations
 
 import json
@@ -62,6 +64,16 @@ def test_limits() -> None:
     assert request("set notruncation; T").limits() == (None, None)
     assert request("set truncationmaxrecords = 5;\nset x; T").limits() == (5, 67_108_864)
     assert request("settings | take 1").limits() == (500_000, 67_108_864)
+
+
+def test_of_a_limit_that_is_set_twice_the_lower_one_counts() -> None:
+    low, high = "set truncationmaxrecords = 5; ", "set truncationmaxrecords = 9; "
+    for text in (low + high + "T", high + low + "T"):
+        assert request(text).limits() == (5, 67_108_864)
+    assert request(high + "T", truncationmaxrecords=7).limits() == (7, 67_108_864)
+    assert request(low + "T", truncationmaxrecords=7).limits() == (5, 67_108_864)
+    assert request("set query_take_max_records=3; T", query_take_max_records=2).take() == 2
+    assert request("set query_take_max_records=3; T", notruncation=True).limits()[0] == 500_000
 
 
 def test_timeouts() -> None:

@@ -1,3 +1,5 @@
+"""Responses: rows and errors as frames of both protocols, read by Microsoft's SDK."""
+
 from __future__ import annotations
 
 import datetime as dt

@@ -1,3 +1,5 @@
+"""Roles: which operations each principal role may do, one by one."""
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -87,7 +89,9 @@ def test_the_runtime_of_the_saver_needs_viewer_and_ingestor(
 def test_roles_are_checked_when_the_server_is_made() -> None:
     assert checked_roles(None) == {"admin"}
     assert checked_roles({"viewer"}) == {"viewer"}
-    with pytest.raises(LocalKustoError, match="unknown roles \\['owner'\\]"):
+    with pytest.raises(
+        LocalKustoError, match=r"unknown roles \['owner'\]; the roles are admin, user"
+    ):
         checked_roles({"owner"})
     with pytest.raises(LocalKustoError, match="allows nothing"):
         checked_roles(set())

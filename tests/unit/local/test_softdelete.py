@@ -1,3 +1,5 @@
+"""Soft delete: a predicate becomes a query for record numbers, or is refused."""
+
 from __future__ import annotations
 
 import pytest

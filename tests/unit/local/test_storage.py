@@ -1,3 +1,5 @@
+"""Storage: group commit, snapshots, one server for a file, a full disk, a dead writer."""
+
 from __future__ import annotations
 
 import sqlite3

@@ -1,3 +1,5 @@
+"""Stored tables: scans by index, columns that come and go, what a reopened file holds."""
+
 from __future__ import annotations
 
 import sqlite3

@@ -1,3 +1,5 @@
+"""Text of commands: tokens, string literals, blocks, the commands of a script."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,3 +1,5 @@
+"""Views: which of their queries take every column of the source."""
+
 from __future__ import annotations
 
 import pytest

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
+import math
 import signal
 import sys
 from typing import TYPE_CHECKING
@@ -90,7 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--path", metavar="FILE", help="SQLite file (default: a temporary one, removed at the end)")
-    add("--port", type=int, default=0, help="port (default: any free one)")
+    add("--port", type=_port, default=0, help="port (default: any free one)")
     add("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     add("--allow-remote", action="store_true", help="allow a --host that others can reach")
     add("--database", default="NetDefaultDB", help="database (default: %(default)s)")
@@ -98,7 +99,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--turbulence", action="store_true", help="by the seed, fail some requests transiently")
     add(
         "--visibility",
-        type=float,
+        type=_seconds,
         default=0.0,
         metavar="SECONDS",
         help="by the seed, hide what a table took for up to so long (default: %(default)s)",
@@ -108,6 +109,22 @@ def _parser() -> argparse.ArgumentParser:
     add("--role", action="append", choices=ROLES, help="a role of every caller (default: admin)")
     add("--token", help="bearer token that every request must carry")
     return parser
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit()) or int(text) > 65_535:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port; use 1 to 65535, or 0 for any")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan  # refused as any other that is none
+    if not (seconds >= 0 and math.isfinite(seconds)):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds from 0")
+    return seconds
 
 
 if __name__ == "__main__":

@@ -39,6 +39,7 @@ logger = logging.getLogger(__name__)
 
 # ingest-data-streaming.md; counted unpacked, the only reading that every source agrees with.
 MAX_STREAM_BYTES = 4 * MEBIBYTE
+# A bound of ours, so that no body fills the memory: of a compressed ingest, of any other request.
 MAX_WIRE_BYTES = 128 * MEBIBYTE
 INGESTED = tuple(
     Column(name, type_)
@@ -321,7 +322,7 @@ class RestApi:
         if error.status == 401:
             headers["WWW-Authenticate"] = "Bearer"
         if "Accept" not in request.headers:
-            # request.md: without an Accept header a failure need not be JSON.
+            # response.md: without an Accept header a failure need not be JSON.
             headers["Content-Type"] = "text/plain; charset=utf-8"
             return web.Response(text=error.detail, status=error.status, headers=headers)
         body = orjson.dumps(responses.error_body(error, ids))

@@ -20,7 +20,7 @@ from dataclasses import replace
 from . import layout
 from .clock import IngestionClock, now_ticks
 from .errors import bad_request, database_not_found
-from .schema import Database
+from .schema import Database, Table
 from .storage import Storage
 
 _STAMPS = itertools.count(1)
@@ -44,7 +44,7 @@ class Catalog:
             counters = dict(reader.execute("SELECT name, value FROM kusto_counters"))
             loaded = [_stamped(Database.from_json(row[0])) for row in rows]
             tables = [table for database in loaded for table in database.tables.values()]
-            newest = max((_newest(reader, table.physical) for table in tables), default=0)
+            newest = max((_newest(reader, table) for table in tables), default=0)
         views = [view.created for database in loaded for view in database.views.values()]
         self.clock = IngestionClock(max([newest, *views]), self._now)
         self._databases = {database.name.casefold(): database for database in loaded}
@@ -125,7 +125,15 @@ def _stamped(database: Database) -> Database:
     return replace(database, stamp=next(_STAMPS))
 
 
-def _newest(reader: sqlite3.Connection, physical: str) -> int:
+def _newest(reader: sqlite3.Connection, table: Table) -> int:
     # Ingestion times grow with the row numbers, so the last row has the newest one.
-    row = reader.execute(f"SELECT ingested FROM {physical} ORDER BY rid DESC LIMIT 1").fetchone()
-    return row[0] if row else 0
+    text = f"SELECT ingested FROM {table.physical} ORDER BY rid DESC LIMIT 1"
+    row = reader.execute(text).fetchone()
+    return row[0] if row else newest_lost(reader, table)
+
+
+def newest_lost(reader: sqlite3.Connection, table: Table) -> int:
+    """Return the newest ingestion time of the rows the table has lost by age, or 0."""
+    if not table.past:
+        return 0
+    return reader.execute(f"SELECT max(ingested) FROM {table.kept}").fetchone()[0] or 0

@@ -40,7 +40,7 @@ def encode(type_: str, value: Any) -> Any:
 
 
 def decoder(type_: str) -> Decoder | None:
-    """Return the function that gives the engine's value back, or None where that is the cell."""
+    """Return the function that gives the engine's value back, or None: the cell is that value."""
     return _DECODERS.get(type_)
 
 

@@ -16,7 +16,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
-from . import ingest, policies
+from . import expiry, ingest, policies
 from .catalog import Catalog
 from .clock import TICKS_PER_SECOND, ServerClock
 from .commands import CommandContext, CommandResult, execute
@@ -27,10 +27,10 @@ from .operations import Executed, Operations
 from .request import QueryRequest, RequestIds
 from .roles import Access, require
 from .schema import Database, Table
-from .storage import Job, Storage
+from .storage import Storage
 from .tables import QueryCatalog
 
-# streaming-ingestion-schema-changes.md: streaming nodes may use an old schema for five minutes.
+# Streaming nodes may use an old schema for up to five minutes (ingest-data-streaming.md).
 SCHEMA_CACHE_TICKS = 300 * TICKS_PER_SECOND
 
 
@@ -170,19 +170,12 @@ class Cluster:
         return self.drop_expired()
 
     def drop_expired(self) -> int:
-        """Delete the rows older than their table's retention; return how many.
+        """Delete what is older than its table's or view's retention; return how many rows.
 
         retention-policy.md: never before the period, and later at an unspecified time: here when
         the server starts and when its clock is set forward.
         """
-        now = self.clock.now()
-        dropped = 0
-        for database in self.catalog.databases():
-            for table in database.tables.values():
-                period = policies.retention_ticks(database, table)
-                if period is not None:
-                    dropped += self.storage.write(_expiry(table.physical, now - period))
-        return dropped
+        return expiry.drop_expired(self.catalog, self.storage, self.clock.now())
 
     def clear_schema_cache(self) -> None:
         """Let the next ingest see the newest schema."""
@@ -202,7 +195,9 @@ class Cluster:
         except KqlError as error:
             raise query_error(error.kind, error.code, error.message) from error
         except sqlite3.OperationalError as error:
-            # A table that was dropped after the query had begun.
+            if not str(error).startswith("no such "):
+                raise
+            # A table or column that was dropped after the query had begun.
             raise query_error("runtime", "E_TABLE_DROPPED", str(error)) from error
 
     def _submit(self, table: Table, rows: list[tuple[Any, ...]]) -> Future[int]:
@@ -266,10 +261,3 @@ class Cluster:
                 activity_id=ids.activity_id,
             )
         )
-
-
-def _expiry(physical: str, before: int) -> Job[int]:
-    def job(writer: sqlite3.Connection) -> int:
-        return writer.execute(f"DELETE FROM {physical} WHERE ingested < ?", (before,)).rowcount
-
-    return job

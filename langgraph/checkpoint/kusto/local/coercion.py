@@ -35,11 +35,6 @@ class ValueTooLargeError(Exception):
     """A value over 64 MB, the one size that fails an ingest."""
 
 
-def null_cell(type_: str) -> Any:
-    """Return what a missing value is: strings have no null."""
-    return "" if type_ == "string" else None
-
-
 def max_value_bytes(column: ColumnSchema) -> int:
     """Return how many bytes of UTF-8 a cell of the column may hold."""
     return PROFILE_VALUE_BYTES.get(column.encoding or "", DEFAULT_VALUE_BYTES)

@@ -95,6 +95,12 @@ class Cursor:
             parts.append(self.take().value)
         return "".join(parts)
 
+    def single_string(self, what: str) -> str:
+        """Take one string literal, `what` naming it; adjacent ones are left where they are."""
+        if self._token.kind != "string":
+            raise self.error(f"Expected {what}")
+        return self.take().value
+
     def scalar_type(self) -> str:
         """Take the name of a scalar type."""
         type_ = TYPE_ALIASES.get(self._token.text, self._token.text)

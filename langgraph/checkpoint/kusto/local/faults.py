@@ -165,26 +165,21 @@ class Faults:
         Raises:
             ValueError: an argument is not one of those named.
         """
-        if action not in ACTIONS or status not in STATUSES or when not in ("before", "after"):
-            raise ValueError(
-                f"a fault is one of {ACTIONS}, its status one of {STATUSES}, "
-                "and it happens 'before' or 'after'"
-            )
-        if endpoint is not None and endpoint not in ENDPOINTS:
-            raise ValueError(f"the endpoints are {ENDPOINTS}")
+        _check(action, status, when, endpoint)
+        chance = random.Random(self._random.getrandbits(64))
         fault = Fault(
-            action,
-            endpoint,
-            table,
-            times,
-            probability,
-            when,
-            status,
-            seconds,
-            rows,
-            permanent,
-            spare_repeats,
-            random.Random(self._random.getrandbits(64)),
+            action=action,
+            endpoint=endpoint,
+            table=table,
+            left=times,
+            probability=probability,
+            when=when,
+            status=status,
+            seconds=seconds,
+            rows=rows,
+            permanent=permanent,
+            spare_repeats=spare_repeats,
+            chance=chance,
         )
         with self._lock:
             self._faults.append(fault)
@@ -224,6 +219,16 @@ class Faults:
             for fault in met:
                 fault.met()
             return met
+
+
+def _check(action: str, status: int, when: str, endpoint: str | None) -> None:
+    if action not in ACTIONS or status not in STATUSES or when not in ("before", "after"):
+        raise ValueError(
+            f"a fault is one of {ACTIONS}, its status one of {STATUSES}, "
+            "and it happens 'before' or 'after'"
+        )
+    if endpoint is not None and endpoint not in ENDPOINTS:
+        raise ValueError(f"the endpoints are {ENDPOINTS}")
 
 
 def _error(status: int, path: str) -> ServiceError:

@@ -36,8 +36,9 @@ class FileLock:
     def acquire(self) -> None:
         """Take the lock without waiting.
 
-        Raises: LocalKustoError: the folder is missing or not writable, or another server holds the
-            lock.
+        Raises:
+            LocalKustoError: the folder is missing or not writable, or another server holds the
+                lock.
         """
         try:
             descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)

@@ -8,6 +8,9 @@ column `c<id>` per Kusto column; untyped, because SQLite must give back exactly 
 
 Indexes follow what the schema says about access: a string column with the `Identifier` encoding has
 an index of its own, and the columns of the row order policy have one together.
+
+A table with a `past` has two more beside it: `t<id>_past` with the same columns, and `t<id>_gone`;
+see `expiry`.
 """
 
 from __future__ import annotations
@@ -19,7 +22,8 @@ def statements(before: Database | None, after: Database | None) -> list[str]:
     """Return the SQL that brings the file from one version of a database to the next."""
     old = {table.id: table for table in before.tables.values()} if before else {}
     new = {table.id: table for table in after.tables.values()} if after else {}
-    result = [f"DROP TABLE {table.physical}" for id_, table in old.items() if id_ not in new]
+    dropped = [table for id_, table in old.items() if id_ not in new]
+    result = [f"DROP TABLE {name}" for table in dropped for name in _stores(table)]
     for id_, table in new.items():
         result += _table_statements(old.get(id_), table)
     return result
@@ -52,9 +56,16 @@ def _table_statements(before: Table | None, after: Table) -> list[str]:
         known = {column.id for column in before.columns}
         # A dropped column stays in the file, unread: rewriting the table would gain nothing.
         result += [
-            f"ALTER TABLE {after.physical} ADD COLUMN {c.physical}{_default(c.type)}"
+            f"ALTER TABLE {store} ADD COLUMN {c.physical}{_default(c.type)}"
+            for store in _stores(before)[:2]
             for c in after.columns
             if c.id not in known
+        ]
+    if after.past and not (before is not None and before.past):
+        result += [
+            f"CREATE TABLE {after.kept} AS SELECT * FROM {after.physical} WHERE 0",
+            f"CREATE TABLE {after.gone} (view INTEGER, rid INTEGER, ingested INTEGER, "
+            "PRIMARY KEY (view, rid, ingested)) WITHOUT ROWID",
         ]
     have = indexes(before) if before is not None else {}
     want = indexes(after)
@@ -65,6 +76,11 @@ def _table_statements(before: Table | None, after: Table) -> list[str]:
         if name not in have
     ]
     return result
+
+
+def _stores(table: Table) -> list[str]:
+    """Return the SQLite tables of a table: its rows, the rows it lost, and a list of rows."""
+    return [table.physical, table.kept, table.gone] if table.past else [table.physical]
 
 
 def _default(type_: str) -> str:

@@ -26,12 +26,12 @@ Getter = Callable[[dict[str, Any]], Any]
 Row = tuple[Any, ...]
 
 _STEP = re.compile(r"\.?\['((?:[^'\\]|\\.)*)'\]|\.([^.\[\]]+)|\[(\d+)\]")
-_ENTRY_KEYS = {"column": "column", "datatype": "datatype", "properties": "properties"}
+_ENTRY_KEYS = {"column", "datatype", "properties"}
 _PROPERTY_KEYS = {
     "json": {"path", "constvalue", "transform"},
     "csv": {"ordinal", "constvalue"},
 }
-# Ticks of one unit, for the transforms DateTimeFromUnix<Unit>.
+# Ticks of one unit, for the transforms DateTimeFromUnix<Unit>; 0 where 100 units make a tick.
 _UNIX_TRANSFORMS = {
     "DateTimeFromUnixSeconds": 10_000_000,
     "DateTimeFromUnixMilliseconds": 10_000,
@@ -122,15 +122,16 @@ def text_plan(table: Table, mapping: IngestionMapping | None) -> Callable[[Seque
 
 def _entry(kind: str, item: Any) -> Entry:
     keys = {key.lower(): value for key, value in item.items()} if isinstance(item, dict) else {}
-    unknown = set(keys) - set(_ENTRY_KEYS)
-    if not isinstance(keys.get("column"), str) or unknown:
+    given = keys.get("properties") or {}
+    named = isinstance(keys.get("column"), str) and isinstance(given, dict)
+    if not named or set(keys) - _ENTRY_KEYS:
         raise MappingError(f"Not a column mapping: {orjson.dumps(item).decode()}")
-    properties = {key.lower(): value for key, value in (keys.get("properties") or {}).items()}
+    properties = {key.lower(): value for key, value in given.items()}
     strange = set(properties) - _PROPERTY_KEYS[kind]
     if strange:
         raise MappingError(f"Unknown mapping properties: {', '.join(sorted(strange))}")
     transform = properties.get("transform")
-    if transform and transform != "None" and transform not in _UNIX_TRANSFORMS:
+    if transform and transform != "None" and str(transform) not in _UNIX_TRANSFORMS:
         raise MappingError(
             f"The transform '{transform}' is not supported by the local server; it knows "
             + ", ".join(_UNIX_TRANSFORMS)
@@ -139,19 +140,29 @@ def _entry(kind: str, item: Any) -> Entry:
     if isinstance(path, str) and not path.startswith("$"):
         path, constant = None, path
     if path is not None:
+        if not isinstance(path, str):
+            raise MappingError(f"Not a JSON path: {orjson.dumps(path).decode()}")
         path_steps(path)
     if kind == "csv" and "ordinal" not in properties and constant is None:
         raise MappingError(f"The mapping of column '{keys['column']}' has no ordinal.")
     if kind == "json" and path is None and constant is None:
         raise MappingError(f"The mapping of column '{keys['column']}' has no path.")
-    ordinal = properties.get("ordinal")
     return Entry(
         keys["column"],
         path,
-        None if ordinal is None else int(ordinal),
+        _ordinal(properties.get("ordinal")),
         constant,
         None if transform == "None" else transform,
     )
+
+
+def _ordinal(given: Any) -> int | None:
+    """Return a position among the fields; Kusto takes it as text too."""
+    if given is None:
+        return None
+    if not str(given).isascii() or not str(given).isdecimal():
+        raise MappingError(f"Not an ordinal: {orjson.dumps(given).decode()}")
+    return int(given)
 
 
 def path_steps(path: str) -> list[str | int]:
@@ -230,7 +241,7 @@ def _converter(column: ColumnSchema, entry: Entry | None) -> coercion.Coercion:
 
 
 def _constant_cell(column: ColumnSchema) -> coercion.Coercion:
-    cell = coercion.null_cell(column.type)
+    cell = kql_values.missing_value(column.type)
     return lambda value: cell
 
 

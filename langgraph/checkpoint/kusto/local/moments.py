@@ -66,7 +66,7 @@ class Moments:
 
         Args:
             written: the job's own future.
-            tick: what `stamp` gave the job; None when it never came so far.
+            tick: tells what `stamp` gave the job; None when the job did not come so far.
         """
         answer: Future[int] = Future()
         with self._lock:
@@ -111,8 +111,9 @@ class Moments:
         """Return up to which ingestion time a table or view shows rows; None is all."""
         if not self.delayed:
             return None
-        # A view asked by name is always fresh (materialized-view-overview.md): it may show a row
-        # before its source does, as another scan, but not after it.
+        # By its name a view answers from every record its source took, whatever is materialized
+        # (materialized-view-overview.md, "Materialized views queries"): it is never behind its
+        # source. That it may be ahead of it is no word of Kusto's: two scans share no moment.
         source = name.partition("/")[0]
         seconds = min(self._delay(each) for each in {source, name})
         return self._now() - int(seconds * TICKS_PER_SECOND)

@@ -19,7 +19,7 @@ import orjson
 from .clock import TICKS_PER_SECOND
 from .errors import policy_error
 from .kql import values as kql_values
-from .schema import Database, Table
+from .schema import Database, Table, View
 
 Policy = dict[str, Any]
 FOREVER = "365000.00:00:00"
@@ -151,7 +151,19 @@ def streaming_enabled(database: Database, table: Table) -> bool:
 
 def retention_ticks(database: Database, table: Table) -> int | None:
     """Return for how long a table keeps rows, None being for ever."""
-    policy = effective(database, table, "retention")
+    return _period(effective(database, table, "retention"))
+
+
+def view_retention_ticks(database: Database, view: View) -> int | None:
+    """Return for how long a view keeps records, None being for ever.
+
+    materialized-view-policies.md: its own policy, else the database's, never its source's.
+    """
+    own = view.policies.get("retention")
+    return _period(database.policies.get("retention") if own is None else own)
+
+
+def _period(policy: Policy | None) -> int | None:
     if policy is None or policy["SoftDeletePeriod"] == FOREVER:
         return None
     return kql_values.parse_timespan(policy["SoftDeletePeriod"])

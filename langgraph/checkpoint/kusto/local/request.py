@@ -4,7 +4,7 @@ Lives here: reading the JSON body and the request properties. Does not live here
 carrying the request out (`cluster`).
 
 Sources: `data-explorer/kusto/api/rest/request.md` and `request-properties.md`. Unknown options are
-    ignored, as the service ignores them.
+ignored, as the service ignores them.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any
 import orjson
 
 from .clock import TICKS_PER_SECOND
+from .cursor import as_bool
 from .errors import ServiceError, bad_request
 from .kql import values as kql_values
 from .text import tokens
@@ -58,7 +59,7 @@ class QueryRequest:
     @property
     def read_only(self) -> bool:
         """Whether the caller forbids the request to change anything."""
-        return any(_truthy(self.options.get(name)) for name in _READ_ONLY)
+        return any(as_bool(self.options.get(name)) for name in _READ_ONLY)
 
     @property
     def placement(self) -> str:
@@ -69,7 +70,7 @@ class QueryRequest:
     @property
     def deferred(self) -> bool:
         """Whether such errors are reported as a status row only."""
-        return _truthy(self.options.get("deferpartialqueryfailures"))
+        return as_bool(self.options.get("deferpartialqueryfailures"))
 
     def seconds(self, default: float) -> float:
         """Return how long the request may run.
@@ -77,7 +78,7 @@ class QueryRequest:
         Raises:
             ServiceError: `servertimeout` is not a timespan.
         """
-        if _truthy(self.options.get("norequesttimeout")):
+        if as_bool(self.options.get("norequesttimeout")):
             return MAX_SECONDS
         asked = self.options.get("servertimeout")
         if asked is None:
@@ -90,15 +91,13 @@ class QueryRequest:
     def limits(self) -> tuple[int | None, int | None]:
         """Return how many records and bytes a result may have; None is without bound.
 
-        `notruncation` does nothing when one of the limits is set
-        (`data-explorer/kusto/concepts/query-limits.md`).
+        `notruncation` does nothing when one of the limits is set, and of a limit that is set twice
+        the lower one counts (`data-explorer/kusto/concepts/query-limits.md`).
         """
-        options = {**self.options, **_set_options(self.text)}
-        records = _number(options.get("truncationmaxrecords"))
-        size = _number(options.get("truncationmaxsize"))
-        take = _number(options.get("query_take_max_records"))
-        limited = records is not None or size is not None or take is not None
-        if not limited and _truthy(options.get("notruncation")):
+        records = self._lowest("truncationmaxrecords")
+        size = self._lowest("truncationmaxsize")
+        limited = records is not None or size is not None or self.take() is not None
+        if not limited and any(as_bool(value) for value in self._given("notruncation")):
             return None, None
         return (
             MAX_RECORDS if records is None else records,
@@ -107,7 +106,16 @@ class QueryRequest:
 
     def take(self) -> int | None:
         """Return how many records to return at most, the rest silently left out."""
-        return _number({**self.options, **_set_options(self.text)}.get("query_take_max_records"))
+        return self._lowest("query_take_max_records")
+
+    def _lowest(self, name: str) -> int | None:
+        numbers = (_number(value) for value in self._given(name))
+        return min((number for number in numbers if number is not None), default=None)
+
+    def _given(self, name: str) -> list[Any]:
+        """Return the values of an option: the one sent, and those that the text sets."""
+        sent = [self.options[name]] if name in self.options else []
+        return sent + [value for each, value in _set_options(self.text) if each == name]
 
 
 def parse_body(body: bytes, default_database: str) -> QueryRequest:
@@ -157,11 +165,11 @@ def _bag(properties: dict[str, Any], name: str) -> dict[str, Any]:
     return bag
 
 
-def _set_options(text: str) -> dict[str, Any]:
+def _set_options(text: str) -> list[tuple[str, Any]]:
     """Return the options of the `set name[=value];` statements that begin a query."""
     if not _SET_OPTIONS.match(text):
-        return {}
-    found: dict[str, Any] = {}
+        return []
+    found: list[tuple[str, Any]] = []
     words: list[str] = []
     try:
         for token in tokens(text):
@@ -170,7 +178,7 @@ def _set_options(text: str) -> dict[str, Any]:
                 continue
             if not words or words[0] != "set":
                 break
-            found[words[1]] = words[3] if len(words) == 4 else True
+            found.append((words[1], words[3] if len(words) == 4 else True))
             words = []
     except (ServiceError, IndexError):
         return found  # the engine reports what is wrong with the text
@@ -182,7 +190,3 @@ def _number(value: Any) -> int | None:
         return None if value is None else int(value)
     except (TypeError, ValueError):
         return None
-
-
-def _truthy(value: Any) -> bool:
-    return value is True or str(value).lower() == "true"

@@ -4,7 +4,7 @@ Lives here: the JSON of v1 tables, v2 frames and OneApi errors. Does not live he
 and what the tables hold.
 
 Sources: `data-explorer/kusto/api/rest/response.md`, `response-v2.md`, and the fixtures of the
-    Python SDK for the columns of the tables around the primary results.
+Python SDK for the columns of the tables around the primary results.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from .request import RequestIds
 Row = tuple[Any, ...]
 Converter = Callable[[Any], Any]
 CHUNK_ROWS = 500
-# The approximate .NET type names of v1 columns.
+# v1 names the approximate .NET type of a column beside Kusto's own (response.md).
 DATA_TYPES = {
     "bool": "SByte",
     "int": "Int32",
@@ -173,12 +173,12 @@ def v1_query(tables: Sequence[tuple[ResultTable, Rows]], ids: RequestIds) -> byt
     parts.append(_v1_table(names[-3], properties))
     parts.append(_v1_table(names[-2], ResultTable("", _STATUS_V1, [_status_v1(ids)])))
     contents: list[Row] = [
-        (index, "QueryResult", table.name, _activity(ids), "")
+        (index, "QueryResult", table.name, ids.activity_id, "")
         for index, (table, _) in enumerate(tables)
     ]
     at = len(tables)
-    contents.append((at, "QueryProperties", "@ExtendedProperties", _activity(ids), ""))
-    contents.append((at + 1, "QueryStatus", "QueryStatus", _activity(ids), ""))
+    contents.append((at, "QueryProperties", "@ExtendedProperties", ids.activity_id, ""))
+    contents.append((at + 1, "QueryStatus", "QueryStatus", ids.activity_id, ""))
     parts.append(_v1_table(names[-1], ResultTable("", _CONTENTS, contents)))
     return b'{"Tables":[' + b",".join(parts) + b"]}"
 
@@ -219,7 +219,7 @@ def _property_rows(tables: Sequence[tuple[ResultTable, Rows]]) -> bytes:
 
 def _status_rows(ids: RequestIds, records: int, error: ServiceError | None) -> list[list[Any]]:
     stamp = format_datetime(now_ticks())
-    activity = _activity(ids)
+    activity = ids.activity_id
     start = [stamp, ids.client_request_id, activity, activity, activity]
     if error is not None:
         # -2133196797 is 80DA0003, "result set too large", as in the SDK's fixture.
@@ -235,7 +235,7 @@ def _status_rows(ids: RequestIds, records: int, error: ServiceError | None) -> l
 
 
 def _status_v1(ids: RequestIds) -> Row:
-    activity = _activity(ids)
+    activity = ids.activity_id
     text = "Query completed successfully"
     identity = (activity, activity, activity, ids.client_request_id)
     return (now_ticks(), 4, "Info", 0, text, 1, *identity)
@@ -289,10 +289,6 @@ def _dump(value: Any) -> bytes:
     except TypeError:
         # Integers beyond 64 bits and lone surrogates, which a query may compute.
         return json.dumps(value, separators=(",", ":")).encode()
-
-
-def _activity(ids: RequestIds) -> str:
-    return ids.activity_id
 
 
 def _context(ids: RequestIds) -> dict[str, Any]:

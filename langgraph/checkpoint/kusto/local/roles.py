@@ -4,8 +4,8 @@ Lives here: the database roles of Kusto and what each allows. Does not live here
 and the principals that `.add database ...` records, who cannot identify themselves to this server.
 
 Source: `data-explorer/kusto/access-control/role-based-access-control.md` and the permission
-    paragraph of each command's page. Every caller of the local server has the same roles; by
-    default all of them.
+paragraph of each command's page. Every caller of the local server has the same roles; by default
+it is an admin, who may do everything.
 """
 
 from __future__ import annotations
@@ -47,18 +47,17 @@ class Access(Enum):
 
 
 def checked_roles(roles: set[str] | frozenset[str] | None) -> frozenset[str]:
-    """Return the roles of every caller; None means all.
+    """Return the roles of every caller; None means admin.
 
     Raises:
-        LocalKustoError: a role is unknown.
+        LocalKustoError: a role is unknown, or there is none.
     """
     if roles is None:
         return frozenset({"admin"})
     unknown = sorted(set(roles) - set(ROLES))
     if unknown or not roles:
-        raise LocalKustoError(
-            f"unknown roles {unknown}" if unknown else "an empty set of roles allows nothing"
-        ) from None
+        problem = f"unknown roles {unknown}" if unknown else "an empty set of roles allows nothing"
+        raise LocalKustoError(f"{problem}; the roles are {', '.join(ROLES)}")
     return frozenset(roles)
 
 

@@ -23,18 +23,6 @@ TYPE_ALIASES = {
     "uuid": "guid",
     "uniqueid": "guid",
 }
-CLR_TYPES = {
-    "bool": "System.SByte",
-    "int": "System.Int32",
-    "long": "System.Int64",
-    "real": "System.Double",
-    "decimal": "System.Data.SqlTypes.SqlDecimal",
-    "string": "System.String",
-    "datetime": "System.DateTime",
-    "timespan": "System.TimeSpan",
-    "guid": "System.Guid",
-    "dynamic": "System.Object",
-}
 
 
 @dataclass(frozen=True)
@@ -80,10 +68,21 @@ class Table:
     docstring: str = ""
     policies: Mapping[str, Any] = field(default_factory=dict)
     mappings: Mapping[str, IngestionMapping] = field(default_factory=dict)
+    past: bool = False
 
     @property
     def physical(self) -> str:
         return f"t{self.id}"
+
+    @property
+    def kept(self) -> str:
+        """Where rows lie that the table has lost and its views have not, if there is a `past`."""
+        return f"t{self.id}_past"
+
+    @property
+    def gone(self) -> str:
+        """Where the rows are listed that a view has lost, if there is a `past`."""
+        return f"t{self.id}_gone"
 
     @property
     def csl(self) -> str:

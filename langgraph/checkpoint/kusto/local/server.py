@@ -124,16 +124,12 @@ class LocalKusto:
     @property
     def url(self) -> str:
         """The cluster URI; the server must be running."""
-        if self._running is None:
-            raise LocalKustoError("the local server is not running; enter it with `with`")
-        return self._running.url
+        return self._entered().url
 
     @property
     def cluster(self) -> Cluster:
         """The databases behind the server, for tests that look behind HTTP."""
-        if self._running is None:
-            raise LocalKustoError("the local server is not running; enter it with `with`")
-        return self._running.cluster
+        return self._entered().cluster
 
     async def __aenter__(self) -> LocalKusto:
         await self.start()
@@ -200,6 +196,11 @@ class LocalKusto:
         if thread is not None:
             thread.stop_and_wait()
 
+    def _entered(self) -> _Running:
+        if self._running is None:
+            raise LocalKustoError("the local server is not running; enter it with `with`")
+        return self._running
+
     async def _listen(self, runner: web.AppRunner) -> str:
         """Bind the port and return the URL."""
         site = web.TCPSite(runner, self._host, self._port)
@@ -236,8 +237,11 @@ class _Running:
 
     @classmethod
     async def start(cls, local: LocalKusto, settings: Settings, path: Path | None) -> _Running:
-        folder = None if path is not None else Path(tempfile.mkdtemp(prefix="local-kusto-"))
-        cluster = Cluster(Storage(path or Path(folder or ".") / "kusto.db"), settings)
+        folder: Path | None = None
+        if path is None:
+            folder = Path(tempfile.mkdtemp(prefix="local-kusto-"))
+            path = folder / "kusto.db"
+        cluster = Cluster(Storage(path), settings)
         executor = ThreadPoolExecutor(WORKERS, thread_name_prefix="local-kusto")
         loop = asyncio.get_running_loop()
         opened = False

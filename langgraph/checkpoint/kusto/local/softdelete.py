@@ -31,30 +31,30 @@ def record_query(table: str, predicate: str) -> str:
     Raises:
         ServiceError: the predicate is not allowed.
     """
-    stages = _stages(predicate)
-    source = [token.value for token in stages[0] if token.text not in ("[", "]")]
+    found = stages(predicate)
+    source = [token.value for token in found[0] if token.text not in ("[", "]")]
     if source != [table]:
         raise bad_request(
             f"The predicate of a soft delete must begin with the table '{table}' itself."
         )
-    names = [stage[0].text if stage else "" for stage in stages[1:]]
+    names = [stage[0].text if stage else "" for stage in found[1:]]
     strange = [name for name in names if name not in _OPERATORS]
     if strange or not {"where", "filter"} & set(names):
         raise bad_request(
             "The predicate of a soft delete must hold at least one 'where' and only the operators "
             "'extend', 'where' and 'project'" + (f", not '{strange[0]}'." if strange else ".")
         )
-    pieces = [predicate[: stages[0][-1].end]]
-    for stage in stages[1:]:
+    pieces = [predicate[: found[0][-1].end]]
+    for stage in found[1:]:
         text = predicate[stage[0].start : stage[-1].end]
         # A project keeps the record's number, whatever else it leaves out.
         pieces.append(f"{text}, {RECORD}" if stage[0].text == "project" else text)
     return " | ".join(pieces) + f" | project {RECORD}"
 
 
-def _stages(predicate: str) -> list[list[Token]]:
+def stages(predicate: str) -> list[list[Token]]:
     """Return the tokens of a pipeline, split at its pipes."""
-    stages: list[list[Token]] = [[]]
+    found: list[list[Token]] = [[]]
     depth = 0
     for token in tokens(predicate):
         if token.kind == "sign" and token.text in _DEEPER:
@@ -62,14 +62,14 @@ def _stages(predicate: str) -> list[list[Token]]:
         elif token.kind == "sign" and token.text in _SHALLOWER:
             depth -= 1
         if token.text == "|" and depth == 0:
-            stages.append([])
+            found.append([])
         elif token.text == ";" and depth == 0:
             raise bad_request("The predicate of a soft delete is one statement without ';'.")
         else:
-            stages[-1].append(token)
-    if not stages[0]:
+            found[-1].append(token)
+    if not found[0]:
         raise bad_request("The predicate of a soft delete is empty.")
-    return stages
+    return found
 
 
 class RecordCatalog:

@@ -35,6 +35,7 @@ Job = Callable[[sqlite3.Connection], T]
 # "KuLo": tells our files from other SQLite files.
 APPLICATION_ID = 0x4B754C6F
 FORMAT_VERSION = 1
+# How many jobs share a commit at most, so that the first does not wait for an endless stream.
 GROUP_LIMIT = 256
 # The statement cache must hold the few dozen scan and insert texts of a busy schema.
 CACHED_STATEMENTS = 512
@@ -96,6 +97,9 @@ class Storage:
         """Run a job in the writer thread and answer after its commit.
 
         Cancelling the future does not take a job back that the writer has begun.
+
+        Raises:
+            LocalKustoError: the file is closed, or the writer has died.
         """
         pending = _Pending(job)
         with self._intake_lock:

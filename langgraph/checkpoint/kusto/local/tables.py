@@ -27,7 +27,8 @@ class StoredTable:
     """A table of the engine over one SQLite connection.
 
     `since` hides the rows ingested up to then; `until` tells, for each scan anew, after which
-    moment rows are hidden. With record numbers each row has one more value.
+    moment rows are hidden. With record numbers each row has one more value. With a view the rows
+    are those the view is made of: also what the table has lost by age, without what the view has.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class StoredTable:
         since: int = 0,
         until: Callable[[str], int] | None = None,
         with_record_numbers: bool = False,
+        view: View | None = None,
         cursors: list[sqlite3.Cursor] | None = None,
     ) -> None:
         self.name = name or table.name
@@ -47,6 +49,7 @@ class StoredTable:
         self._reader = reader
         self._since = since
         self._until = until
+        self._view = view.created if view is not None and table.past else None
         self._extra = ("rid",) if with_record_numbers else ()
         self._cursors = [] if cursors is None else cursors
 
@@ -58,7 +61,7 @@ class StoredTable:
     ) -> Iterable[tuple[Any, ...]]:
         """Return rows in table order of columns; see the engine's `TableSource`."""
         extra = (*self._extra, "ingested") if with_ingestion_time else self._extra
-        select, decoders = _selection(self._table, columns, extra)
+        select, decoders = _selection(self._table, columns, extra, self._view is not None)
         until = None if self._until is None else self._until(self.name)
         conditions = self._conditions(equals, until)
         parts = [self._read(select + where, values) for where, values in conditions]
@@ -76,7 +79,7 @@ class StoredTable:
         Give the table a connection of its own: SQLite notices that indexes changed only when a
         statement really reads, which EXPLAIN does not.
         """
-        select, _ = _selection(self._table, None, ())
+        select, _ = _selection(self._table, None, (), self._view is not None)
         return [
             row[3]
             for where, values in self._conditions(equals)
@@ -92,13 +95,13 @@ class StoredTable:
         longest = max(equals, key=lambda name: len(equals[name]), default=None)
         if longest is None or len(equals[longest]) <= SET_LIMIT:
             all_sets = {name: sorted(values) for name, values in equals.items()}
-            yield _where(self._table, all_sets, self._since, until)
+            yield _where(self._table, all_sets, self._since, until, self._view)
             return
         rest = {name: sorted(values) for name, values in equals.items() if name != longest}
         ordered = sorted(equals[longest])
         for start in range(0, len(ordered), SET_LIMIT):
             part = {**rest, longest: ordered[start : start + SET_LIMIT]}
-            yield _where(self._table, part, self._since, until)
+            yield _where(self._table, part, self._since, until, self._view)
 
 
 class QueryCatalog:
@@ -117,7 +120,8 @@ class QueryCatalog:
         moments: QueryMoments | None = None,
     ) -> None:
         self.database = database.name
-        self.version = database.stamp
+        # Views have sources of their own where moments differ, see `view`.
+        self.version = (database.stamp, moments is not None)
         self._schema = database
         self._reader = reader
         self._cursors: list[sqlite3.Cursor] = []
@@ -146,6 +150,7 @@ class QueryCatalog:
             self._reader,
             name=name,
             since=view.since,
+            view=view,
             until=self._until,
             cursors=self._cursors,
         )
@@ -162,8 +167,10 @@ class QueryCatalog:
         found = self._schema.views.get(name)
         if found is None:
             return None
-        # A view may become visible at another time than its source.
-        return _view_definition(found, apart=self._moments is not None)
+        source = self._schema.tables.get(found.source)
+        # A view may become visible at another time than its source, and keeps rows for longer.
+        apart = self._moments is not None or (source is not None and source.past)
+        return _view_definition(found, apart)
 
     def fixing(self) -> AbstractContextManager[None]:
         """Hear that what is scanned inside, later scans may not see less of."""
@@ -187,7 +194,7 @@ def _view_definition(view: View, apart: bool) -> ViewDef:
 
 @lru_cache(maxsize=2048)
 def _selection(
-    table: Table, wanted: frozenset[str] | None, extra: tuple[str, ...]
+    table: Table, wanted: frozenset[str] | None, extra: tuple[str, ...], with_past: bool
 ) -> tuple[str, tuple[Decoder | None, ...] | None]:
     """Return the SELECT text for some columns, and the decoders if any is needed."""
     cells: list[str] = []
@@ -198,12 +205,19 @@ def _selection(
         decoders.append(decoder(column.type) if needed else None)
     cells += extra
     decoders += [None] * len(extra)
-    select = f"SELECT {', '.join(cells) or 'NULL'} FROM {table.physical}"
+    rows = table.physical
+    if with_past:
+        rows = f"(SELECT * FROM {table.physical} UNION ALL SELECT * FROM {table.kept})"
+    select = f"SELECT {', '.join(cells) or 'NULL'} FROM {rows}"
     return select, tuple(decoders) if any(decoders) else None
 
 
 def _where(
-    table: Table, equals: Mapping[str, list[str]], since: int, until: int | None
+    table: Table,
+    equals: Mapping[str, list[str]],
+    since: int,
+    until: int | None,
+    view: int | None = None,
 ) -> tuple[str, list[Any]]:
     terms: list[str] = []
     values: list[Any] = []
@@ -225,6 +239,11 @@ def _where(
     if until is not None:
         terms.append("ingested <= ?")
         values.append(until)
+    if view is not None:
+        terms.append(
+            f"(rid, ingested) NOT IN (SELECT rid, ingested FROM {table.gone} WHERE view = ?)"
+        )
+        values.append(view)
     return (" WHERE " + " AND ".join(terms) if terms else ""), values
 
 

@@ -35,7 +35,8 @@ def takes_all_columns(query: str) -> bool:
 def disabled_by_new_columns(view: View) -> bool:
     """Tell whether a change of the source's columns disables the view.
 
-    materialized-view-create.md: with `autoUpdateSchema=false` an `arg_max(x, *)` view is disabled
-    when its source gains or loses a column; its data is still served.
+    materialized-view-create.md: with `autoUpdateSchema=false`, changes of the source can make an
+    `arg_max(x, *)` view mismatch its own schema, and a mismatch disables it. Here every change of
+    columns does; its data is still served.
     """
     return not view.auto_update_schema and takes_all_columns(view.query)

@@ -1,3 +1,5 @@
+"""Aggregates: with and without groups, of nothing, of null and NaN; the names of their columns."""
+
 import math
 
 import pytest

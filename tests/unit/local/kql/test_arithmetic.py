@@ -1,3 +1,5 @@
+"""`+ - * / %`: the type and value for operands of each type, null, overflow, division by zero."""
+
 import math
 from decimal import Decimal
 

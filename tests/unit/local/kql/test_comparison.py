@@ -1,3 +1,5 @@
+"""Comparisons, string operators, `and`, `or`, `in`, `between`: what is true, false or null."""
+
 import pytest
 
 

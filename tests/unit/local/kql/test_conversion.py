@@ -1,3 +1,5 @@
+"""`to...()` and `parse_...()`: values that convert, values that become null; `gettype`."""
+
 from decimal import Decimal
 
 import pytest

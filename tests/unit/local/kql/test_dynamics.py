@@ -1,3 +1,5 @@
+"""Functions of arrays and property bags, and paths into them."""
+
 import pytest
 
 
@@ -98,4 +100,13 @@ def test_paths_over_rows(kql):
         "data_k:dynamic",
         "data_list_0:dynamic",
         "data_0:dynamic",
+    ]
+
+
+def test_the_hidden_ingestion_time_is_not_packed(kql):
+    columns = "Owners | where id == 'a' | project"
+    packed = ["a", "ann", 10]
+    assert kql.column(f"{columns} pack_array(*), ingestion_time()") == [packed]
+    assert kql.column(f"{columns} pack_all(), ingestion_time()") == [
+        {"id": "a", "owner": "ann", "weight": 10}
     ]

@@ -1,3 +1,5 @@
+"""The engine's entries: checking queries, functions and views, and plans that are kept."""
+
 import gc
 import weakref
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +14,12 @@ from langgraph.checkpoint.kusto.local.kql import (
     check_function,
     check_query,
     check_view,
+    engine,
+    nodes,
+    operator_nodes,
+    run_query,
 )
+from langgraph.checkpoint.kusto.local.kql.operators import registry
 
 
 def names(columns):
@@ -103,7 +110,7 @@ def test_check_view_needs_its_source(catalog):
 
 
 def test_a_kept_plan_follows_the_rows_and_the_parameters(kql, catalog):
-    catalog.version = 1
+    catalog.version = object()
     text = "declare query_parameters(least:long); Events | where n >= least | project id"
     assert kql.column(text, least=3) == ["c"]
     assert kql.column(text, least=2) == ["b", "c"]
@@ -112,16 +119,16 @@ def test_a_kept_plan_follows_the_rows_and_the_parameters(kql, catalog):
 
 
 def test_a_new_version_is_bound_anew(kql, catalog):
-    catalog.version = 1
+    catalog.version = object()
     catalog.add("Thing", "id:string", [("a",)])
     assert kql.schema("Thing") == ["id:string"]
     catalog.add("Thing", "id:string,more:long", [("a", 1)])
-    catalog.version = 2
+    catalog.version = object()
     assert kql.schema("Thing") == ["id:string", "more:long"]
 
 
 def test_one_plan_serves_many_threads(kql, catalog):
-    catalog.version = 1
+    catalog.version = object()
     text = (
         "declare query_parameters(wanted:string);"
         " let kept = materialize(Events | where id == wanted);"
@@ -137,10 +144,23 @@ def test_one_plan_serves_many_threads(kql, catalog):
     assert answers == [[(each, 1)] for each in wanted]
 
 
-def test_kept_plans_go_with_their_catalog(catalog):
+def test_a_plan_is_kept_for_the_next_catalog_of_the_version(catalog, monkeypatch):
+    catalog.version = object()
+    other = type(catalog)()
+    rows = [("z", "x", 7, 0.5, True, 0, 0, None)]
+    schema = ",".join(f"{each.name}:{each.type}" for each in catalog.tables["Events"].columns)
+    other.add("Events", schema, rows)
+    other.version = catalog.version
+    text = "Events | where n == 7 | project id"
+    assert run_query(text, {}, catalog, now_ticks=0)[0].rows == []
+    monkeypatch.setattr(engine, "bind_program", None)
+    assert run_query(text, {}, other, now_ticks=0)[0].rows == [("z",)]
+
+
+def test_a_kept_plan_does_not_hold_its_catalog(catalog):
     other = type(catalog)()
     other.tables = catalog.tables
-    other.version = 1
+    other.version = object()
     for text in (
         "Events | where id in (Owners | project id) | mv-apply data on (take 1)",
         "let f = (x:long) { x + toscalar(Owners | count) }; Events | project f(n), prev_ = n",
@@ -157,3 +177,10 @@ def test_kept_plans_go_with_their_catalog(catalog):
 def test_rows_that_nobody_asks_for_are_not_computed(kql):
     # tolong() of a list would be null, strlen() of None would fail: the column is dead.
     assert kql.rows("Events | extend dead = strlen(kind_name) | project id | take 1") == [("a",)]
+
+
+def test_every_operator_of_the_syntax_tree_is_bound():
+    kinds = set(nodes.Operator.__subclasses__())
+    walked = {operator_nodes.As, operator_nodes.Invoke}  # by whoever walks the pipe
+    assert {nodes.Union, operator_nodes.Where} < kinds
+    assert set(registry._OPERATORS) == kinds - walked

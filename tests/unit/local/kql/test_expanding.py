@@ -1,4 +1,8 @@
+"""`mv-expand` and `mv-apply`."""
+
 import pytest
+
+from langgraph.checkpoint.kusto.local.kql import KqlError
 
 
 @pytest.mark.parametrize(
@@ -96,3 +100,19 @@ def test_mv_apply_runs_a_pipeline_with_mv_expand(kql):
         | project bag_remove_keys(pack, away)
     """
     assert kql.rows(text) == [({"source": "555-1", "target": "555-2"},), ({"source": "555-3"},)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Events | where id == 'c' | mv-apply data on (invoke f())",
+        "Events | partition by id (invoke f())",
+    ],
+)
+def test_a_function_invoked_in_a_subquery_is_refused_not_left_out(kql, text):
+    with pytest.raises(KqlError, match="'invoke' inside of a subquery is not supported"):
+        kql.rows("let f = (t:(*)) { t | take 0 }; " + text)
+
+
+def test_a_name_given_in_a_subquery_changes_nothing(kql):
+    assert kql.rows("Events | where id == 'c' | mv-apply data on (as X) | count") == [(3,)]

@@ -1,3 +1,5 @@
+"""`join` of every kind and `lookup`: rows, columns and their names."""
+
 import pytest
 
 LEFT = "(datatable(k:string, a:long)['x', 1, 'x', 2, 'y', 3, 'z', 4])"

@@ -1,3 +1,5 @@
+"""Literals in a query, and values sent as text for query parameters."""
+
 import math
 from decimal import Decimal
 

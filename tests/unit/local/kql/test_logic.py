@@ -1,3 +1,5 @@
+"""Functions that choose or ask: `iff`, `case`, `coalesce`, `isnull`, `toscalar`, `assert`."""
+
 import pytest
 
 from langgraph.checkpoint.kusto.local.kql import KqlError

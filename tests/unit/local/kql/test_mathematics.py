@@ -1,3 +1,5 @@
+"""Functions of numbers: rounding, logarithms, bits, `bin`, `rand`."""
+
 import math
 from decimal import Decimal
 

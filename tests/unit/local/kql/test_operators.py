@@ -1,3 +1,5 @@
+"""Operators and sources that have no file of their own: columns, rows, order, `union`, `parse`."""
+
 import pytest
 
 from langgraph.checkpoint.kusto.local.kql import KqlError

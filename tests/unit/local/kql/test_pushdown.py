@@ -1,3 +1,5 @@
+"""What the engine asks a table for: equalities on columns, needed columns, scans it can spare."""
+
 import pytest
 
 from langgraph.checkpoint.kusto.local.kql import ViewDef

@@ -1,3 +1,5 @@
+"""Batches of statements: `let`, functions, `materialize`, query parameters."""
+
 import pytest
 
 from langgraph.checkpoint.kusto.local.kql import FunctionDef, KqlError

@@ -1,3 +1,5 @@
+"""Functions of strings, encodings and hashes."""
+
 import pytest
 
 

@@ -1,3 +1,5 @@
+"""Text and values of datetimes, timespans and dynamics, there and back; no engine."""
+
 import math
 
 import pytest

@@ -1,3 +1,5 @@
+"""Functions over the rows around, `row_number`, `prev`, `next` and their kin."""
+
 import pytest
 
 from langgraph.checkpoint.kusto.local.kql import KqlError

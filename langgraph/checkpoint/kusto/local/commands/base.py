@@ -1,8 +1,8 @@
 """What every management command shares.
 
-Lives here: the context a command runs in, its result, the registry by leading words, and the pipe
-that may follow a command. Does not live here: any particular command (the other files of this
-folder).
+Lives here: the context a command runs in, its result, the registry by leading words, its `async`
+form, and the pipe that may follow it. Does not live here: any particular command (the other files
+of this folder).
 
 A command has two steps: its function reads the text and returns a `Command`, and only when the
 whole text was understood is `run` called. So nothing changes before the last word has been read.
@@ -18,7 +18,7 @@ from ..catalog import Catalog
 from ..cursor import Cursor
 from ..errors import bad_request, entity_not_found, query_error
 from ..kql import Column, KqlError, ResultTable, run_query
-from ..operations import Operations
+from ..operations import Operation, Operations
 from ..roles import Access, require
 from ..schema import Database, Table, View
 from ..storage import Storage
@@ -96,6 +96,25 @@ class Command:
     read_only: bool = False
 
 
+def showing(kind: str, run: Callable[[], CommandResult], access: Access = Access.SHOW) -> Command:
+    """Return a command that changes nothing."""
+    return Command(kind, access, run, read_only=True)
+
+
+def as_operation(
+    run: Callable[[], CommandResult], context: CommandContext, kind: str
+) -> Callable[[], CommandResult]:
+    """Return the `async` form of a command: it is done at once and answers an operation id."""
+
+    def run_as_operation() -> CommandResult:
+        started = context.now()
+        run()
+        done = Operation(kind, context.database, started, context.now(), "Completed", "")
+        return CommandResult(_OPERATION_ID, [(context.operations.add(done).id,)])
+
+    return run_as_operation
+
+
 Reader = Callable[[Cursor, CommandContext], Command]
 _READERS: dict[tuple[str, ...], Reader] = {}
 
@@ -127,11 +146,10 @@ def read(text: str, context: CommandContext) -> tuple[Command, str]:
     if not cursor.accept("."):
         raise cursor.error("A management command must begin with a dot")
     words: tuple[str, ...] = ()
-    reader: Reader | None = None
     while any(known[: len(words) + 1] == (*words, cursor.peek().text) for known in _READERS):
         words = (*words, cursor.take().text)
-        reader = _READERS.get(words, reader)
-    if words not in _READERS or reader is None:
+    reader = _READERS.get(words)
+    if reader is None:
         raise cursor.error(
             "A recognition error occurred: this is no management command, or none the local "
             "server knows"
@@ -229,6 +247,7 @@ def optional_database(cursor: Cursor, context: CommandContext, *next_words: str)
         check_current(cursor.name(), context)
 
 
+_OPERATION_ID = columns("OperationId:guid")
 _RESULT_NAME = "CommandResult_"
 
 
@@ -250,6 +269,8 @@ class _ResultCatalog:
 
 
 class _ResultSource:
+    """The rows of a result as a table of the engine."""
+
     name = _RESULT_NAME
 
     def __init__(self, result: CommandResult) -> None:

@@ -12,11 +12,9 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import coercion, formats, ingest, mappings
-from ..clock import now_ticks
 from ..cursor import Cursor, as_bool
 from ..errors import bad_request, entity_exists, query_error
 from ..kql import KqlError, ResultTable, run_query
-from ..operations import Operation
 from ..roles import Access
 from ..schema import Database, IngestionMapping, Table
 from ..softdelete import RecordCatalog, record_query
@@ -24,6 +22,7 @@ from .base import (
     Command,
     CommandContext,
     CommandResult,
+    as_operation,
     columns,
     command,
     table_named,
@@ -39,7 +38,6 @@ EXTENTS = columns(
 )
 REPLACED = columns("OriginalExtentId:string ResultExtentId:string Details:string")
 MATCHED = columns("ExtentId:guid RecordsMatchPredicate:long")
-OPERATION_ID = columns("OperationId:guid")
 _INGEST_PROPERTIES: dict[str, str] = {
     name.lower(): name
     for name in (
@@ -177,7 +175,7 @@ def _from_query(cursor: Cursor, context: CommandContext, verb: str) -> Command:
         return CommandResult(EXTENTS, [(str(uuid.uuid4()), 0, 0, 0, 0, rows)] if rows else [])
 
     access = Access.INGEST if exists else Access.CREATE
-    return Command(kind, access, _as_operation(run, context, kind) if is_async else run)
+    return Command(kind, access, as_operation(run, context, kind) if is_async else run)
 
 
 def _fill(
@@ -239,7 +237,7 @@ def _delete_records(
 
     kind = "TableDeleteRecords"
     return Command(
-        kind, Access.DATABASE_ADMIN, _as_operation(run, context, kind) if is_async else run
+        kind, Access.DATABASE_ADMIN, as_operation(run, context, kind) if is_async else run
     )
 
 
@@ -260,17 +258,3 @@ def _removal(table: Table, found: list[int]) -> Callable[[sqlite3.Connection], N
         writer.executemany(f"DELETE FROM {table.physical} WHERE rid = ?", [(rid,) for rid in found])
 
     return job
-
-
-def _as_operation(
-    run: Callable[[], CommandResult], context: CommandContext, kind: str
-) -> Callable[[], CommandResult]:
-    """Return the `async` form of a command: it is done at once and answers an operation id."""
-
-    def run_as_operation() -> CommandResult:
-        started = now_ticks()
-        run()
-        done = Operation(kind, context.database, started, now_ticks(), "Completed", "")
-        return CommandResult(OPERATION_ID, [(context.operations.add(done).id,)])
-
-    return run_as_operation

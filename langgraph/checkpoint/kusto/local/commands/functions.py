@@ -15,7 +15,7 @@ from ..kql import FunctionDef, KqlError, check_function
 from ..roles import Access
 from ..schema import Database, Function
 from ..tables import QueryCatalog
-from .base import Command, CommandContext, CommandResult, columns, command
+from .base import Command, CommandContext, CommandResult, Step, columns, command, showing
 
 FUNCTION = columns("Name:string Parameters:string Body:string Folder:string DocString:string")
 _PROPERTIES = {
@@ -102,7 +102,7 @@ def show_functions(cursor: Cursor, context: CommandContext) -> Command:
         found = context.current.functions.values()
         return CommandResult(FUNCTION, [_row(function) for function in found])
 
-    return Command("FunctionsShow", Access.SHOW, run, read_only=True)
+    return showing("FunctionsShow", run)
 
 
 @command("show", "function")
@@ -113,7 +113,7 @@ def show_function(cursor: Cursor, context: CommandContext) -> Command:
     def run() -> CommandResult:
         return CommandResult(FUNCTION, [_row(function_named(context.current, name))])
 
-    return Command("FunctionShow", Access.SHOW, run, read_only=True)
+    return showing("FunctionShow", run)
 
 
 def function_named(database: Database, name: str) -> Function:
@@ -144,7 +144,9 @@ def _signature(cursor: Cursor, name: str, properties: dict[str, Any]) -> tuple[F
     return function, not as_bool(properties.get("skipvalidation", False))
 
 
-def _store(context: CommandContext, function: Function, validate: bool, step: Any) -> CommandResult:
+def _store(
+    context: CommandContext, function: Function, validate: bool, step: Step
+) -> CommandResult:
     if validate:
         _check(context, function)
     after = context.change(step)
@@ -156,9 +158,12 @@ def _check(context: CommandContext, function: Function) -> None:
     definition = FunctionDef(
         function.name, function.parameters, function.body, function.folder, function.docstring
     )
-    with context.storage.reading() as reader:
+    with (
+        context.storage.reading() as reader,
+        QueryCatalog(context.current, reader) as catalog,
+    ):
         try:
-            check_function(definition, QueryCatalog(context.current, reader))
+            check_function(definition, catalog)
         except KqlError as error:
             raise query_error(error.kind, error.code, error.message) from error
 

@@ -9,12 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from .. import mappings
-from ..clock import now_ticks
 from ..cursor import Cursor
 from ..errors import ServiceError, bad_request, entity_exists, mapping_not_found
 from ..roles import Access
 from ..schema import Database, IngestionMapping, with_entry
-from .base import Command, CommandContext, CommandResult, columns, table_named
+from .base import Command, CommandContext, CommandResult, columns, showing, table_named
 
 TABLE_MAPPING = columns(
     "Name:string Kind:string Mapping:string LastUpdatedOn:datetime Database:string Table:string"
@@ -52,7 +51,8 @@ def read_mapping(cursor: Cursor, context: CommandContext, verb: str, owner: Owne
         return _read_show(cursor, context, owner)
     kind = _kind(cursor)
     cursor.expect("mapping")
-    name = cursor.string() if verb == "drop" else _single_string(cursor)
+    # One literal: the adjacent ones after it are the mapping.
+    name = cursor.single_string("the mapping's name as a string literal")
     if verb == "drop":
         return Command(
             "IngestionMappingDrop", owner.access, lambda: _drop(context, owner, kind, name)
@@ -61,17 +61,10 @@ def read_mapping(cursor: Cursor, context: CommandContext, verb: str, owner: Owne
     cursor.properties({"removeoldestifrequired": "removeOldestIfRequired"})
 
     def run() -> CommandResult:
-        return _store(context, owner, verb, IngestionMapping(name, kind, text, now_ticks()))
+        return _store(context, owner, verb, IngestionMapping(name, kind, text, context.now()))
 
     word = {"create": "Create", "create-or-alter": "CreateOrAlter", "alter": "Alter"}[verb]
     return Command(f"IngestionMapping{word}", owner.access, run)
-
-
-def _single_string(cursor: Cursor) -> str:
-    # The name is one literal; the adjacent ones after it are the mapping.
-    if cursor.peek().kind != "string":
-        raise cursor.error("Expected the mapping's name as a string literal")
-    return cursor.take().value
 
 
 def _kind(cursor: Cursor) -> str:
@@ -117,20 +110,10 @@ def _read_show(cursor: Cursor, context: CommandContext, owner: Owner) -> Command
     if not kind or cursor.accept("mappings"):
         if not kind:
             cursor.expect("mappings")
-        return Command(
-            "IngestionMappingsShow",
-            Access.SHOW,
-            lambda: _show(context.current, owner, kind, None),
-            read_only=True,
-        )
+        return showing("IngestionMappingsShow", lambda: _show(context.current, owner, kind, None))
     cursor.expect("mapping")
     name = cursor.string()
-    return Command(
-        "IngestionMappingShow",
-        Access.SHOW,
-        lambda: _show(context.current, owner, kind, name),
-        read_only=True,
-    )
+    return showing("IngestionMappingShow", lambda: _show(context.current, owner, kind, name))
 
 
 def _show(database: Database, owner: Owner, kind: str, name: str | None) -> CommandResult:

@@ -26,6 +26,8 @@ from .base import (
     check_current,
     columns,
     command,
+    optional_database,
+    showing,
     table_named,
     table_reference,
     view_named,
@@ -34,7 +36,7 @@ from .base import (
 POLICY_COLUMNS = columns(
     "PolicyName:string EntityName:string Policy:string ChildEntities:string EntityType:string"
 )
-# Given the present value and the database, the new value; None removes the policy.
+# From the present value to the new one; None removes the policy.
 Change = Callable[[Any], Any]
 
 
@@ -58,9 +60,7 @@ def read_policy(cursor: Cursor, context: CommandContext, verb: str, target: Targ
         change = _cleared
     kind = policies.NAMES[name] + {"show": "Show", "delete": "Delete"}.get(verb, "Alter")
     if change is None:
-        return Command(
-            kind, Access.SHOW, lambda: _result(context.current, name, target), read_only=True
-        )
+        return showing(kind, lambda: _result(context.current, name, target))
     return Command(kind, _access(name, verb, target), lambda: _apply(context, name, target, change))
 
 
@@ -350,8 +350,7 @@ def _column_target(cursor: Cursor) -> Target:
 
 
 def _database_target(cursor: Cursor, context: CommandContext) -> Target:
-    if not cursor.at("policy"):
-        check_current(cursor.name(), context)
+    optional_database(cursor, context, "policy")
     return Target("database", (context.database,))
 
 

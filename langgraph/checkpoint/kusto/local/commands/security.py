@@ -19,6 +19,7 @@ from .base import (
     check_current,
     columns,
     command,
+    showing,
     table_named,
     table_reference,
 )
@@ -37,6 +38,7 @@ DATABASE_ROLES = {
     "monitors": "Monitor",
 }
 TABLE_ROLES = {"admins": "Admin", "ingestors": "Ingestor"}
+_PRINCIPAL = "a principal such as 'aadapp=<id>;<tenant>'"
 _TYPES = {
     "aadapp": "AAD Application",
     "aaduser": "AAD User",
@@ -92,7 +94,7 @@ def show_principals(context: CommandContext, scope: str) -> Command:
             table_named(context.current, scope)
         return CommandResult(PRINCIPAL, _rows(context.current, scope))
 
-    return Command("PrincipalsShow", Access.SHOW, run, read_only=True)
+    return showing("PrincipalsShow", run)
 
 
 def principal_roles(context: CommandContext) -> Command:
@@ -106,7 +108,7 @@ def principal_roles(context: CommandContext) -> Command:
         ]
         return CommandResult(PRINCIPAL_ROLES, list(rows))
 
-    return Command("PrincipalRolesShow", Access.ANY, run, read_only=True)
+    return showing("PrincipalRolesShow", run, Access.ANY)
 
 
 def _read(cursor: Cursor, context: CommandContext, verb: str, scope: str) -> Command:
@@ -115,9 +117,9 @@ def _read(cursor: Cursor, context: CommandContext, verb: str, scope: str) -> Com
     named: list[str] = []
     if not (verb == "set" and cursor.accept("none")):
         cursor.expect("(")
-        named.append(_single(cursor))
+        named.append(cursor.single_string(_PRINCIPAL))
         while cursor.accept(","):
-            named.append(_single(cursor))
+            named.append(cursor.single_string(_PRINCIPAL))
         cursor.expect(")")
     skip = bool(cursor.accept("skip-results"))
     notes = cursor.string() if cursor.peek().kind == "string" else ""
@@ -140,12 +142,6 @@ def _read(cursor: Cursor, context: CommandContext, verb: str, scope: str) -> Com
     entity = "Table" if scope else "Database"
     access = Access.TABLE_ADMIN if scope else Access.DATABASE_ADMIN
     return Command(f"{entity}{verb.capitalize()}Principals", access, run)
-
-
-def _single(cursor: Cursor) -> str:
-    if cursor.peek().kind != "string":
-        raise cursor.error("Expected a principal such as 'aadapp=<id>;<tenant>'")
-    return cursor.take().value
 
 
 def _rows(database: Database, scope: str) -> list[tuple[Any, ...]]:

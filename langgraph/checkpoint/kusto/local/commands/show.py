@@ -18,14 +18,15 @@ import orjson
 from .. import policies
 from ..cursor import Cursor
 from ..kql import ResultTable
-from ..roles import Access
-from ..schema import CLR_TYPES, ColumnSchema, Database, Table, View, quoted_name
+from ..kql.types import CLR_TYPES
+from ..schema import ColumnSchema, Database, Table, View, quoted_name
 from .base import (
     Command,
     CommandContext,
     CommandResult,
     columns,
     command,
+    showing,
     table_named,
     table_reference,
     view_named,
@@ -74,7 +75,7 @@ def show_tables(cursor: Cursor, context: CommandContext) -> Command:
             return CommandResult(TABLE_DETAILS, [_details(context, database, t) for t in tables])
         return CommandResult(TABLE_LIST, [list_row(database, table) for table in tables])
 
-    return _show("TablesDetailsShow" if details else "TablesShow", run)
+    return showing("TablesDetailsShow" if details else "TablesShow", run)
 
 
 @command("show", "table")
@@ -102,17 +103,21 @@ def show_materialized_view(cursor: Cursor, context: CommandContext) -> Command:
     if cursor.at("policy"):
         return read_policy(cursor, context, "show", Target("materialized-view", (name,)))
     if cursor.accept("details"):
-        return _show("MaterializedViewDetailsShow", lambda: _view_details(context, [name]))
+        return showing("MaterializedViewDetailsShow", lambda: _view_details(context, name))
     if cursor.accept("failures"):
-        return _show("MaterializedViewFailuresShow", lambda: view_failures(context, name))
+        return showing("MaterializedViewFailuresShow", lambda: view_failures(context, name))
     if cursor.accept("cslschema"):
-        return _show("MaterializedViewSchemaShow", lambda: _view_schema(context, name, csl_schema))
+        return showing(
+            "MaterializedViewSchemaShow", lambda: _view_schema(context, name, csl_schema)
+        )
     if cursor.accept("schema"):
         cursor.expect("as")
         cursor.expect("json")
-        return _show("MaterializedViewSchemaShow", lambda: _view_schema(context, name, json_schema))
+        return showing(
+            "MaterializedViewSchemaShow", lambda: _view_schema(context, name, json_schema)
+        )
     cursor.accept("statistics")
-    return _show("MaterializedViewShow", lambda: show_view(context, name))
+    return showing("MaterializedViewShow", lambda: show_view(context, name))
 
 
 def csl_schema(table: Table) -> str:
@@ -122,17 +127,20 @@ def csl_schema(table: Table) -> str:
 
 def json_schema(table: Table) -> str:
     """Return a schema as `.show table T schema as json` writes it."""
-    described = {
+    return orjson.dumps(table_json(table)).decode()
+
+
+def table_json(table: Table) -> dict[str, Any]:
+    """Return a table as the JSON schemas describe it."""
+    return {
         "Name": table.name,
         "Folder": table.folder,
         "DocString": table.docstring,
-        "OrderedColumns": [column_json(column) for column in table.columns],
+        "OrderedColumns": [_column_json(column) for column in table.columns],
     }
-    return orjson.dumps(described).decode()
 
 
-def column_json(column: ColumnSchema) -> dict[str, Any]:
-    """Return a column as the JSON schemas describe it."""
+def _column_json(column: ColumnSchema) -> dict[str, Any]:
     described = {
         "Name": column.name,
         "Type": CLR_TYPES[column.type],
@@ -155,20 +163,16 @@ def view_table(context: CommandContext, view: View) -> Table:
     return table.with_new_columns([(column.name, column.type) for column in result.columns])
 
 
-def _show(kind: str, run: Callable[[], CommandResult]) -> Command:
-    return Command(kind, Access.SHOW, run, read_only=True)
-
-
 def _table_command(cursor: Cursor, context: CommandContext, name: str) -> Command:
     def of_table(kind: str, row: Callable[[Database, Table], tuple[Any, ...]]) -> Command:
         def run() -> CommandResult:
             database = context.current
             return CommandResult(TABLE_SCHEMA, [row(database, table_named(database, name))])
 
-        return _show(kind, run)
+        return showing(kind, run)
 
     if cursor.accept("details"):
-        return _show(
+        return showing(
             "TableDetailsShow",
             lambda: CommandResult(
                 TABLE_DETAILS,
@@ -184,7 +188,7 @@ def _table_command(cursor: Cursor, context: CommandContext, name: str) -> Comman
             "TableSchemaShowAsJson",
             lambda db, t: (t.name, json_schema(t), db.name, t.folder, t.docstring),
         )
-    return _show("TableShow", lambda: _attributes(table_named(context.current, name)))
+    return showing("TableShow", lambda: _attributes(table_named(context.current, name)))
 
 
 def _selected(database: Database, names: list[str] | None) -> list[Table]:
@@ -230,22 +234,19 @@ def _sizes(context: CommandContext, table: Table, database: Database) -> tuple[A
     )
 
 
-def _view_details(context: CommandContext, names: list[str]) -> CommandResult:
+def _view_details(context: CommandContext, name: str) -> CommandResult:
     database = context.current
-    rows: list[tuple[Any, ...]] = []
-    for name in names:
-        view = view_named(database, name)
-        count = context.query(f"{quoted_name(name)} | count").rows[0][0]
-        extents = int(count > 0)
-        counted = (extents, 0.0, 0.0, count)
-        effective = [
-            _policy(view.policies.get(policy) or database.policies.get(policy))
-            for policy in ("retention", "caching")
-        ]
-        head = (name, database.name, view.folder, view.docstring)
-        when = (view.created, view.created) if count else (None, None)
-        rows.append((*head, *counted, *counted, "[]", *effective, "null", "null", *when))
-    return CommandResult(VIEW_DETAILS, rows)
+    view = view_named(database, name)
+    count = context.query(f"{quoted_name(name)} | count").rows[0][0]
+    counted = (int(count > 0), 0.0, 0.0, count)
+    effective = [
+        _policy(view.policies.get(policy) or database.policies.get(policy))
+        for policy in ("retention", "caching")
+    ]
+    head = (name, database.name, view.folder, view.docstring)
+    when = (view.created, view.created) if count else (None, None)
+    row = (*head, *counted, *counted, "[]", *effective, "null", "null", *when)
+    return CommandResult(VIEW_DETAILS, [row])
 
 
 def _view_schema(

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Callable
 from typing import Any
 
 from ..clock import now_ticks
 from ..cursor import Cursor
 from ..operations import Executed
 from ..roles import Access
-from .base import Command, CommandContext, CommandResult, columns, command
+from .base import Command, CommandContext, CommandResult, columns, command, showing
 
 VERSION = columns("BuildVersion:string BuildTime:datetime ServiceType:string ProductVersion:string")
 CLUSTER = columns(
@@ -59,14 +58,14 @@ STARTED = now_ticks()
 def show_version(cursor: Cursor, context: CommandContext) -> Command:
     """`.show version`."""
     row = ("1.0.0.0", STARTED, "Engine", PRODUCT)
-    return _fixed("VersionShow", lambda: CommandResult(VERSION, [row]))
+    return showing("VersionShow", lambda: CommandResult(VERSION, [row]), Access.ANY)
 
 
 @command("show", "cluster")
 def show_cluster(cursor: Cursor, context: CommandContext) -> Command:
     """`.show cluster`."""
     row = (NODE, "", PRODUCT, STARTED, True, 0, 0, os.cpu_count() or 1, platform.platform())
-    return _fixed("ClusterShow", lambda: CommandResult(CLUSTER, [row]))
+    return showing("ClusterShow", lambda: CommandResult(CLUSTER, [row]), Access.ANY)
 
 
 @command("show", "capacity")
@@ -76,9 +75,7 @@ def show_capacity(cursor: Cursor, context: CommandContext) -> Command:
     # ingest-data-streaming.md: six concurrent streaming requests per core.
     totals = {"ingestions": cores, "streaming-ingestion-requests": 6 * cores, "queries": 10 * cores}
     rows = [(name, total, 0, total) for name, total in totals.items()]
-    return Command(
-        "CapacityShow", Access.CREATE, lambda: CommandResult(CAPACITY, list(rows)), read_only=True
-    )
+    return showing("CapacityShow", lambda: CommandResult(CAPACITY, list(rows)), Access.CREATE)
 
 
 @command("show", "operations")
@@ -117,7 +114,7 @@ def show_operations(cursor: Cursor, context: CommandContext) -> Command:
         ]
         return CommandResult(OPERATIONS, rows)
 
-    return _fixed("OperationsShow", run)
+    return showing("OperationsShow", run, Access.ANY)
 
 
 @command("show", "commands")
@@ -128,7 +125,7 @@ def show_commands(cursor: Cursor, context: CommandContext) -> Command:
         ran = [one for one in context.operations.executed() if one.kind]
         return CommandResult(COMMANDS, [_ran(one, with_kind=True) for one in ran])
 
-    return _fixed("CommandsShow", run)
+    return showing("CommandsShow", run, Access.ANY)
 
 
 @command("show", "queries")
@@ -139,25 +136,25 @@ def show_queries(cursor: Cursor, context: CommandContext) -> Command:
         ran = [one for one in context.operations.executed() if not one.kind]
         return CommandResult(QUERIES, [_ran(one, with_kind=False) for one in ran])
 
-    return _fixed("QueriesShow", run)
+    return showing("QueriesShow", run, Access.ANY)
 
 
 @command("show", "streamingingestion", "statistics")
 def show_streaming_statistics(cursor: Cursor, context: CommandContext) -> Command:
     """`.show streamingingestion statistics`: the columns only."""
-    return _fixed(
-        "StreamingIngestionStatisticsShow", lambda: CommandResult(STREAMING_STATISTICS, [])
+    return showing(
+        "StreamingIngestionStatisticsShow",
+        lambda: CommandResult(STREAMING_STATISTICS, []),
+        Access.ANY,
     )
 
 
 @command("show", "streamingingestion", "failures")
 def show_streaming_failures(cursor: Cursor, context: CommandContext) -> Command:
     """`.show streamingingestion failures`: the columns only."""
-    return _fixed("StreamingIngestionFailuresShow", lambda: CommandResult(STREAMING_FAILURES, []))
-
-
-def _fixed(kind: str, run: Callable[[], CommandResult]) -> Command:
-    return Command(kind, Access.ANY, run, read_only=True)
+    return showing(
+        "StreamingIngestionFailuresShow", lambda: CommandResult(STREAMING_FAILURES, []), Access.ANY
+    )
 
 
 def _ran(one: Executed, *, with_kind: bool) -> tuple[Any, ...]:

@@ -6,14 +6,14 @@ single tables and views (`show`).
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import orjson
 
 from ..cursor import Cursor
+from ..kql.types import CLR_TYPES
 from ..roles import Access
-from ..schema import CLR_TYPES, Database, Table
+from ..schema import Database, Table
 from .base import (
     Command,
     CommandContext,
@@ -22,11 +22,12 @@ from .base import (
     columns,
     command,
     optional_database,
+    showing,
 )
 from .mappings import Owner, read_mapping
 from .policies import Target, read_policy
 from .security import principal_roles, show_principals
-from .show import column_json, view_table
+from .show import table_json, view_table
 from .tables import TABLE_SCHEMA, schema_row
 
 DATABASE = columns(
@@ -41,6 +42,7 @@ DATABASE_SCHEMA = columns(
 CREATED = columns(
     "DatabaseName:string PersistentPath:string Created:string StoresMetadata:bool StoresData:bool"
 )
+_PATH = "a path as a string literal"
 _AFTER_NAME = ("cslschema", "schema", "policy", "ingestion", "principals", "principal", "details")
 
 
@@ -57,9 +59,9 @@ def create_database(cursor: Cursor, context: CommandContext) -> Command:
     path = ""
     if cursor.accept("persist"):
         cursor.expect("(")
-        path = _path(cursor)
+        path = cursor.single_string(_PATH)
         cursor.expect(",")
-        _path(cursor)
+        cursor.single_string(_PATH)
         cursor.expect(")")
     else:
         cursor.accept("volatile")
@@ -90,7 +92,7 @@ def show_databases(cursor: Cursor, context: CommandContext) -> Command:
         found = context.catalog.databases()
         return CommandResult(DATABASE, [_row(context, database) for database in found])
 
-    return Command("DatabasesShow", Access.SHOW_DATABASES, run, read_only=True)
+    return showing("DatabasesShow", run, Access.SHOW_DATABASES)
 
 
 @command("show", "database")
@@ -107,27 +109,19 @@ def show_database(cursor: Cursor, context: CommandContext) -> Command:
         cursor.expect("roles")
         return principal_roles(context)
     if cursor.accept("cslschema"):
-        return _show("DatabaseCslSchemaShow", lambda: _csl(context))
+        return showing("DatabaseCslSchemaShow", lambda: _csl(context))
     if cursor.accept("schema"):
         return _read_schema(cursor, context)
-    return _show("DatabaseShow", lambda: CommandResult(DATABASE, [_row(context, context.current)]))
+    return showing(
+        "DatabaseShow", lambda: CommandResult(DATABASE, [_row(context, context.current)])
+    )
 
 
 def _read_schema(cursor: Cursor, context: CommandContext) -> Command:
     if not cursor.accept("as"):
-        return _show("DatabaseSchemaShow", lambda: _schema(context))
+        return showing("DatabaseSchemaShow", lambda: _schema(context))
     cursor.expect("json")
-    return _show("DatabaseSchemaShowAsJson", lambda: _schema_json(context))
-
-
-def _show(kind: str, run: Callable[[], CommandResult]) -> Command:
-    return Command(kind, Access.SHOW, run, read_only=True)
-
-
-def _path(cursor: Cursor) -> str:
-    if cursor.peek().kind != "string":
-        raise cursor.error("Expected a path as a string literal")
-    return cursor.take().value
+    return showing("DatabaseSchemaShowAsJson", lambda: _schema_json(context))
 
 
 def _row(context: CommandContext, database: Database) -> tuple[Any, ...]:
@@ -196,13 +190,7 @@ def _schema_json(context: CommandContext) -> CommandResult:
 
 
 def _table_json(table: Table) -> dict[str, Any]:
-    return {
-        "Name": table.name,
-        "Folder": table.folder,
-        "DocString": table.docstring,
-        "EntityType": "Table",
-        "OrderedColumns": [column_json(column) for column in table.columns],
-    }
+    return {**table_json(table), "EntityType": "Table"}
 
 
 def _parameters(text: str) -> list[dict[str, Any]]:

@@ -1,7 +1,8 @@
 """Materialized views: creating, altering, enabling, disabling, dropping and showing.
 
 Lives here: reading and storing views. Does not live here: checking and evaluating their queries,
-which the KQL engine does: a view is always fresh, computed from the rows of its source it may see.
+which the KQL engine does: a view is always fresh, computed from the rows of its source it may see;
+and its retention (`expiry`).
 """
 
 from __future__ import annotations
@@ -10,12 +11,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from ..clock import now_ticks
+from ..catalog import newest_lost
 from ..cursor import Cursor, as_bool
 from ..errors import bad_request, entity_exists, query_error
 from ..kql import KqlError, ViewDef, check_view
 from ..kql.values import parse_datetime, parse_timespan
-from ..operations import Operation
 from ..roles import Access
 from ..schema import Database, View
 from ..tables import QueryCatalog
@@ -23,8 +23,10 @@ from .base import (
     Command,
     CommandContext,
     CommandResult,
+    as_operation,
     columns,
     command,
+    showing,
     table_named,
     view_named,
 )
@@ -38,7 +40,6 @@ VIEW = columns(
 VIEW_FAILURES = columns(
     "OperationId:guid Name:string StartedOn:datetime FailureKind:string Details:string"
 )
-OPERATION_ID = columns("OperationId:guid")
 _PROPERTIES: dict[str, str] = {
     name.lower(): name
     for name in (
@@ -100,7 +101,7 @@ def create_or_alter_view(cursor: Cursor, context: CommandContext) -> Command:
     def run() -> CommandResult:
         _check(context, view)
         after = context.change(step)
-        return CommandResult(VIEW, [_row(after.views[view.name])])
+        return CommandResult(VIEW, [_row(context, after.views[view.name])])
 
     exists = view.name in context.current.views
     access = Access.VIEW_ADMIN if exists else Access.DATABASE_ADMIN
@@ -154,7 +155,7 @@ def drop_view(cursor: Cursor, context: CommandContext) -> Command:
 
     def run() -> CommandResult:
         after = context.change(step)
-        return CommandResult(VIEW, [_row(view) for view in after.views.values()])
+        return CommandResult(VIEW, [_row(context, view) for view in after.views.values()])
 
     return Command("MaterializedViewDrop", Access.VIEW_ADMIN, run)
 
@@ -164,14 +165,14 @@ def show_views(cursor: Cursor, context: CommandContext) -> Command:
     """`.show materialized-views`."""
 
     def run() -> CommandResult:
-        return CommandResult(VIEW, [_row(view) for view in context.current.views.values()])
+        return CommandResult(VIEW, [_row(context, view) for view in context.current.views.values()])
 
-    return Command("MaterializedViewsShow", Access.SHOW, run, read_only=True)
+    return showing("MaterializedViewsShow", run)
 
 
 def show_view(context: CommandContext, name: str) -> CommandResult:
     """Return the row of `.show materialized-view V`."""
-    return CommandResult(VIEW, [_row(view_named(context.current, name))])
+    return CommandResult(VIEW, [_row(context, view_named(context.current, name))])
 
 
 def view_failures(context: CommandContext, name: str) -> CommandResult:
@@ -195,21 +196,19 @@ def _read_create(
                 # materialized-view-create.md: no change, even if the definition differs.
                 return database
             raise entity_exists("MaterializedView", view.name)
-        return _placed(database, replace(view, created=context.catalog.clock.next()))
+        created = replace(view, created=context.catalog.clock.next())
+        return _placed(database, _over_present_rows(created, context))
 
     def run() -> CommandResult:
         if view.name not in context.current.views:
             _check(context, view)
-        started = now_ticks()
         after = context.change(step)
-        if is_async:
-            operation = Operation(
-                "MaterializedViewCreate", context.database, started, now_ticks(), "Completed", ""
-            )
-            return CommandResult(OPERATION_ID, [(context.operations.add(operation).id,)])
-        return CommandResult(VIEW, [_row(after.views[view.name])])
+        return CommandResult(VIEW, [_row(context, after.views[view.name])])
 
-    return Command("MaterializedViewCreate", Access.DATABASE_ADMIN, run)
+    kind = "MaterializedViewCreate"
+    return Command(
+        kind, Access.DATABASE_ADMIN, as_operation(run, context, kind) if is_async else run
+    )
 
 
 def _definition(cursor: Cursor, context: CommandContext, *, backfill_allowed: bool) -> View:
@@ -269,6 +268,15 @@ def _lookback(properties: dict[str, Any]) -> int | None:
     return ticks
 
 
+def _over_present_rows(view: View, context: CommandContext) -> View:
+    """Let a backfill take what the source has now, not what retention took from it."""
+    source = context.current.tables.get(view.source)
+    if view.since < 0 or source is None or not source.past:
+        return view
+    with context.storage.reading() as reader:
+        return replace(view, since=max(view.since, newest_lost(reader, source)))
+
+
 def _placed(database: Database, view: View) -> Database:
     """Return the database with a view whose name is free and whose source exists.
 
@@ -285,9 +293,12 @@ def _placed(database: Database, view: View) -> Database:
 def _check(context: CommandContext, view: View) -> None:
     table_named(context.current, view.source)
     definition = ViewDef(view.name, view.source, view.query)
-    with context.storage.reading() as reader:
+    with (
+        context.storage.reading() as reader,
+        QueryCatalog(context.current, reader) as catalog,
+    ):
         try:
-            check_view(definition, QueryCatalog(context.current, reader))
+            check_view(definition, catalog)
         except KqlError as error:
             raise query_error(error.kind, error.code, error.message) from error
 
@@ -298,19 +309,20 @@ def _alteration(context: CommandContext, name: str, change: Callable[[View], Vie
 
     def run() -> CommandResult:
         after = context.change(step)
-        return CommandResult(VIEW, [_row(after.views[name])])
+        return CommandResult(VIEW, [_row(context, after.views[name])])
 
     return Command("MaterializedViewAlter", Access.VIEW_ADMIN, run)
 
 
-def _row(view: View) -> tuple[Any, ...]:
-    now = now_ticks()
+def _row(context: CommandContext, view: View) -> tuple[Any, ...]:
+    # An enabled view is computed at each query, so it is materialized to this very moment.
+    moment = context.now() if view.enabled else view.created
     return (
         view.name,
         view.source,
         view.query,
-        now if view.enabled else view.created,
-        now if view.enabled else view.created,
+        moment,
+        moment,
         "Completed",
         view.enabled,
         view.enabled,

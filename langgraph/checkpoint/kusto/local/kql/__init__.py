@@ -3,9 +3,9 @@
 The host gives a `Catalog` of tables, functions and views and calls `run_query`. The engine
 knows nothing of HTTP, storage or ingestion, and nothing of the rest of the package.
 
-The way of a text: `parser` (text to `nodes`), `statements` and `bind_...` (nodes to plans,
-with static types and names resolved), `plan` and `operators` (plans to rows), `scalar`,
-`functions` and `aggregates` (values).
+The way of a text: `parser` with `rules_...` (text to `nodes` and `operator_nodes`),
+`statements` and `bind_...` (nodes to plans, with static types and names resolved), `plan` and
+`operators` (plans to rows), `scalar`, `functions` and `aggregates` (values).
 """
 
 from __future__ import annotations

@@ -85,10 +85,6 @@ def _modulo_reals(a: float, b: float) -> float:
     return a % abs(b) if math.isfinite(b) else a
 
 
-def _multiply_reals(a: float, b: float) -> float:
-    return a * b
-
-
 def _decimal(function: Callable[[Decimal, Decimal], Decimal]) -> _Function:
     def compute(a: Decimal, b: Decimal) -> Decimal | None:
         with localcontext() as context:
@@ -104,7 +100,7 @@ def _decimal(function: Callable[[Decimal, Decimal], Decimal]) -> _Function:
 _REALS: dict[str, _Function] = {
     "+": operator.add,
     "-": operator.sub,
-    "*": _multiply_reals,
+    "*": operator.mul,
     "/": divide_reals,
     "%": _modulo_reals,
 }
@@ -176,9 +172,7 @@ def _bind_numbers(symbol: str, left: Scalar, right: Scalar) -> Scalar:
 
 def _bind_dynamic(symbol: str, left: Scalar, right: Scalar) -> Scalar:
     other = right.type if left.type == "dynamic" else left.type
-    if other != "dynamic" and other not in types.SUMMABLE:
-        raise wrong_arithmetic(symbol, left.type, right.type)
-    if other in ("datetime", "timespan"):
+    if other != "dynamic" and other not in types.NUMBERS:
         raise wrong_arithmetic(symbol, left.type, right.type)
 
     def compute(a: Any, b: Any) -> Any:

@@ -102,8 +102,7 @@ def _bind_unary(node: nodes.Unary, scope: Scope) -> Scalar:
         case nodes.Unary("-", nodes.Literal(int() as value, "long")):
             # The smallest long has no positive counterpart.
             return literal(-value, "long")
-    operand = node.operand
-    return bind_sign(node.operator, bind_scalar(operand, scope))
+    return bind_sign(node.operator, bind_scalar(node.operand, scope))
 
 
 def _tabular_in_scalar_place() -> Exception:

@@ -6,7 +6,7 @@ column counts). A list that is the same for every row becomes a set once in a ru
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 from langgraph.checkpoint.kusto.local.kql import nodes, types
@@ -73,19 +73,10 @@ def _elements(
     for item in items:
         if not types.comparable(left.type, item.type):
             raise incomparable(left.type, item.type, node.operator)
-    keys = [comparison_key(item.type, left.type) for item in items]
-    pairs = list(zip(items, keys, strict=True))
+    readers = [(item.evaluate, _reader(item.type, left.type)) for item in items]
 
     def evaluate(row: Row, run: Run) -> list[Any]:
-        found: list[Any] = []
-        for item, key in pairs:
-            value = item.evaluate(row, run)
-            several = item.type == "dynamic" and isinstance(value, list)
-            for element in value if several else (value,):
-                element = key(element) if left.type != "dynamic" else element
-                if element is not None:
-                    found.append(element)
-        return found
+        return [each for value, read in readers for each in read(value(row, run))]
 
     columns: frozenset[int] = frozenset().union(*(item.columns for item in items))
     return evaluate, columns, all(item.fixed for item in items)
@@ -99,19 +90,27 @@ def _table_elements(node: nodes.ListTest, left: Scalar, scope: Scope) -> _Elemen
     if not types.comparable(left.type, kind):
         raise incomparable(left.type, kind, node.operator)
     plan.need(frozenset({0}))
-    key = comparison_key(kind, left.type)
+    read = _reader(kind, left.type)
 
     def evaluate(row: Row, run: Run) -> list[Any]:
-        found: list[Any] = []
-        for line in plan.rows(run):
-            several = kind == "dynamic" and isinstance(line[0], list)
-            for element in line[0] if several else (line[0],):
-                element = key(element) if left.type != "dynamic" else element
-                if element is not None:
-                    found.append(element)
-        return found
+        return [each for line in plan.rows(run) for each in read(line[0])]
 
     return evaluate
+
+
+def _reader(kind: str, wanted: str) -> Callable[[Any], Iterator[Any]]:
+    """What a value of type `kind` adds to a list for values of type `wanted`; no nulls."""
+    key = comparison_key(kind, wanted)
+
+    def read(value: Any) -> Iterator[Any]:
+        several = kind == "dynamic" and isinstance(value, list)
+        for element in value if several else (value,):
+            # The elements for a dynamic are brought into comparable form by who asked.
+            member = element if wanted == "dynamic" else key(element)
+            if member is not None:
+                yield member
+
+    return read
 
 
 def _bind_has(node: nodes.ListTest, left: Scalar, scope: Scope) -> Scalar:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from langgraph.checkpoint.kusto.local.kql import nodes, types
+from langgraph.checkpoint.kusto.local.kql import nodes, operator_nodes, types
 from langgraph.checkpoint.kusto.local.kql.bind_functions import (
     bind_table_function,
     is_table_function,
@@ -36,6 +36,7 @@ from langgraph.checkpoint.kusto.local.kql.scope import (
     SharedTable,
     TabularVariable,
 )
+from langgraph.checkpoint.kusto.local.kql.values import missing_value
 
 _TABLE_CALLS = frozenset({"materialize", "table", "materialized_view"})
 
@@ -209,7 +210,7 @@ def _cell(cell: Scalar, column: Column) -> Scalar:
     if column.type == "dynamic" and cell.is_literal:
         return literal(cell.value, "dynamic")
     if cell.is_literal and cell.value is None:
-        return literal("" if column.type == "string" else None, column.type)
+        return literal(missing_value(column.type), column.type)
     if assignable(cell, column.type):
         return convert(cell, column.type)
     if cell.is_literal and cell.type == "string":
@@ -246,9 +247,9 @@ def _bind_range(node: nodes.RangeSource, scope: Scope) -> Plan:
 def _bind_pipe(node: nodes.Pipe, scope: Scope) -> Plan:
     plan = bind_table(node.source, scope)
     for at, operator in enumerate(node.operators):
-        if isinstance(operator, nodes.As):
+        if isinstance(operator, operator_nodes.As):
             scope = scope.declaring(operator.name, prefix_variable(node, at, scope))
-        elif isinstance(operator, nodes.Invoke):
+        elif isinstance(operator, operator_nodes.Invoke):
             plan = _bind_invoke(node, at, operator, scope)
         else:
             plan = bind_operator(plan, operator, scope)
@@ -260,7 +261,7 @@ def prefix_variable(node: nodes.Pipe, end: int, scope: Scope) -> TabularVariable
     return TabularVariable(nodes.Pipe(node.source, node.operators[:end]), scope)
 
 
-def _bind_invoke(node: nodes.Pipe, at: int, operator: nodes.Invoke, scope: Scope) -> Plan:
+def _bind_invoke(node: nodes.Pipe, at: int, operator: operator_nodes.Invoke, scope: Scope) -> Plan:
     source = nodes.Pipe(node.source, node.operators[:at])
     call = nodes.Call(operator.call.name, (source, *operator.call.arguments))
     return bind_table_function(call, scope)

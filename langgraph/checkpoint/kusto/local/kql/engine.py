@@ -1,7 +1,7 @@
 """The engine's entries: run a query, check a query, a stored function or a view.
 
-Bound texts are kept for each catalog that has a `version`, and used again while the version
-stays the same.
+Bound texts are kept and used again for every catalog of the same `version`: a host makes a
+catalog for each request, and binding costs more than running.
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
-from weakref import WeakKeyDictionary
 
-from langgraph.checkpoint.kusto.local.kql import nodes
+from langgraph.checkpoint.kusto.local.kql import nodes, operator_nodes
 from langgraph.checkpoint.kusto.local.kql.bind_functions import (
     check_defaults,
     last_expression,
@@ -55,7 +54,21 @@ T = TypeVar("T")
 
 _KEPT_PROGRAMS = 512
 
-_kept: WeakKeyDictionary[Catalog, OrderedDict[tuple[Any, str], Program]] = WeakKeyDictionary()
+_VIEW_OPERATORS = (
+    operator_nodes.Where,
+    operator_nodes.Extend,
+    operator_nodes.Project,
+    operator_nodes.ProjectAway,
+    operator_nodes.ProjectKeep,
+    operator_nodes.ProjectRename,
+    operator_nodes.ProjectReorder,
+    operator_nodes.Parse,
+    operator_nodes.MvExpand,
+    operator_nodes.Summarize,
+)
+"""What may stand in the query of a materialized view."""
+
+_kept: OrderedDict[tuple[Any, str], Program] = OrderedDict()
 _lock = threading.Lock()
 
 
@@ -104,16 +117,14 @@ def _program(text: str, catalog: Catalog) -> Program:
         return bind_program(text, parse_query(text), catalog)
     key = (version, text)
     with _lock:
-        # The catalog must be hashable by identity; programs go when it goes.
-        programs = _kept.setdefault(catalog, OrderedDict())
-        if key in programs:
-            programs.move_to_end(key)
-            return programs[key]
+        if key in _kept:
+            _kept.move_to_end(key)
+            return _kept[key]
     program = bind_program(text, parse_query(text), catalog)
     with _lock:
-        programs[key] = program
-        if len(programs) > _KEPT_PROGRAMS:
-            programs.popitem(last=False)
+        _kept[key] = program
+        if len(_kept) > _KEPT_PROGRAMS:
+            _kept.popitem(last=False)
     return program
 
 
@@ -163,27 +174,15 @@ def check_view(definition: ViewDef, catalog: Catalog) -> tuple[Column, ...]:
     if not isinstance(last, nodes.Query) or not isinstance(last.expression, nodes.Pipe):
         raise _no_view("it must be one query over the source table")
     pipe = last.expression
-    summaries = [each for each in pipe.operators if isinstance(each, nodes.Summarize)]
+    summaries = [each for each in pipe.operators if isinstance(each, operator_nodes.Summarize)]
     if len(summaries) != 1 or pipe.operators[-1] is not summaries[0]:
         raise _no_view("summarize must be in it once, as its last operator")
     if not isinstance(pipe.source, nodes.Name) or pipe.source.name != definition.source:
         raise _no_view(f"it must begin with its source table '{definition.source}'")
     if catalog.table(definition.source) is None:
         raise unresolved_table("materialized-view", definition.source)
-    allowed = (
-        nodes.Where,
-        nodes.Extend,
-        nodes.Project,
-        nodes.ProjectAway,
-        nodes.ProjectKeep,
-        nodes.ProjectRename,
-        nodes.ProjectReorder,
-        nodes.Parse,
-        nodes.MvExpand,
-        nodes.Summarize,
-    )
     for operator in pipe.operators:
-        if not isinstance(operator, allowed):
+        if not isinstance(operator, _VIEW_OPERATORS):
             raise _no_view(f"the operator {type(operator).__name__} is not allowed in it")
     return bind_program(definition.query, statements, catalog).statements[-1].columns
 

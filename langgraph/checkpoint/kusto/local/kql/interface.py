@@ -85,9 +85,10 @@ class TableSource(Protocol):
 class Catalog(Protocol):
     """The database a query runs against.
 
-    A catalog may have an attribute `version: int` that changes with every change of the
-    schema; with it, bound queries are kept and used again. One whose tables show different
-    moments may have a method `fixing()`, a context in which a `materialize()` is computed.
+    A catalog may have a hashable attribute `version`, equal only for catalogs in which every
+    name means the same; with it, bound queries are kept and used again. One whose tables show
+    different moments may have a method `fixing()`, a context in which a `materialize()` is
+    computed.
     """
 
     @property

@@ -7,7 +7,6 @@ values that are data, not query text, lives in `values`.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import Any
 
 from langgraph.checkpoint.kusto.local.kql import values
@@ -52,17 +51,6 @@ _ESCAPE = re.compile(
 )
 
 _YEAR = re.compile(r"\d{4}")
-
-_PARSERS: dict[str, Callable[[str], Any]] = {
-    "bool": values.parse_bool,
-    "int": values.parse_int,
-    "long": values.parse_long,
-    "real": values.parse_real,
-    "decimal": values.parse_decimal,
-    "datetime": values.parse_datetime,
-    "timespan": values.parse_timespan,
-    "guid": values.parse_guid,
-}
 
 
 def type_of_name(name: str) -> str:
@@ -121,7 +109,7 @@ def parse_typed(type_name: str, text: str) -> Any:
         content = parse_string(content)
     if type_name == "datetime" and _YEAR.fullmatch(content):
         content += "-01-01"
-    value = _PARSERS[type_name](content)
+    value = values.PARSERS[type_name](content)
     if value is None:
         raise semantic_error("SEM0084", f"'{content}' is not a valid {type_name} literal.")
     return value

@@ -1,7 +1,8 @@
-"""The syntax tree of KQL: frozen dataclasses, no behaviour.
+"""The syntax tree of KQL: expressions, sources, functions, statements; frozen, no behaviour.
 
 The parser makes these, the binder reads them. Names are not resolved here and nothing has
-a type yet, except literals.
+a type yet, except literals. The operators after a pipe are in `operator_nodes`, which builds
+on this file; only `union` is here, because it may also begin a pipe.
 """
 
 from __future__ import annotations
@@ -115,7 +116,7 @@ class Named:
     expression: Expression
 
 
-# ---------------------------------------------------------------- sources
+# ---------------------------------------------------------------- tables and pipes
 
 
 @dataclass(frozen=True)
@@ -152,11 +153,31 @@ class RangeSource:
 
 
 @dataclass(frozen=True)
+class Option:
+    """`kind=inner`, `hint.strategy=shuffle` and the like."""
+
+    name: str
+    value: str
+
+
+class Operator:
+    """What stands after a pipe. The kinds are in `operator_nodes`, and `Union`."""
+
+
+@dataclass(frozen=True)
 class Pipe:
     """`source | operator | operator`; also a parenthesised expression with a pipe."""
 
     source: Expression
     operators: tuple[Operator, ...]
+
+
+@dataclass(frozen=True)
+class Union(Operator):
+    """`union options sources`; as a source or after a pipe."""
+
+    options: tuple[Option, ...]
+    sources: tuple[Expression, ...]
 
 
 # ---------------------------------------------------------------- functions
@@ -179,268 +200,6 @@ class Lambda:
     parameters: tuple[Parameter, ...]
     body: tuple[Statement, ...]
 
-
-# ---------------------------------------------------------------- operators
-
-
-@dataclass(frozen=True)
-class Option:
-    """`kind=inner`, `hint.strategy=shuffle` and the like."""
-
-    name: str
-    value: str
-
-
-@dataclass(frozen=True)
-class Where:
-    """`where predicate`."""
-
-    predicate: Expression
-
-
-@dataclass(frozen=True)
-class Project:
-    """`project expressions`."""
-
-    expressions: tuple[Expression, ...]
-
-
-@dataclass(frozen=True)
-class Extend:
-    """`extend expressions`."""
-
-    expressions: tuple[Expression, ...]
-
-
-@dataclass(frozen=True)
-class Serialize:
-    """`serialize expressions`."""
-
-    expressions: tuple[Expression, ...]
-
-
-@dataclass(frozen=True)
-class ProjectAway:
-    """`project-away patterns`."""
-
-    patterns: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class ProjectKeep:
-    """`project-keep patterns`."""
-
-    patterns: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class ProjectRename:
-    """`project-rename new = old, ...`."""
-
-    renames: tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True)
-class ProjectReorder:
-    """`project-reorder pattern [asc|desc], ...`."""
-
-    patterns: tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True)
-class Summarize:
-    """`summarize aggregates by keys`."""
-
-    aggregates: tuple[Expression, ...]
-    keys: tuple[Expression, ...]
-
-
-@dataclass(frozen=True)
-class Distinct:
-    """`distinct expressions`."""
-
-    expressions: tuple[Expression, ...]
-
-
-@dataclass(frozen=True)
-class SortKey:
-    """`expression asc|desc nulls first|last`; None where the text says nothing."""
-
-    expression: Expression
-    descending: bool
-    nulls_first: bool
-
-
-@dataclass(frozen=True)
-class Sort:
-    """`order by keys`."""
-
-    keys: tuple[SortKey, ...]
-
-
-@dataclass(frozen=True)
-class Top:
-    """`top count by key`."""
-
-    count: Expression
-    key: SortKey
-
-
-@dataclass(frozen=True)
-class Take:
-    """`take count` or `sample count`; `verb` says which."""
-
-    verb: str
-    count: Expression
-
-
-@dataclass(frozen=True)
-class SampleDistinct:
-    """`sample-distinct count of expression`."""
-
-    count: Expression
-    expression: Expression
-
-
-@dataclass(frozen=True)
-class Count:
-    """`count [as name]`."""
-
-    name: str
-
-
-@dataclass(frozen=True)
-class Join:
-    """`join` or `lookup`; `verb` says which."""
-
-    verb: str
-    options: tuple[Option, ...]
-    right: Expression
-    keys: tuple[Expression, ...]
-
-
-@dataclass(frozen=True)
-class Union:
-    """`union options sources`; as a source or after a pipe."""
-
-    options: tuple[Option, ...]
-    sources: tuple[Expression, ...]
-
-
-@dataclass(frozen=True)
-class Expand:
-    """One column of `mv-expand` or `mv-apply`."""
-
-    name: str | None
-    expression: Expression
-    type: str | None
-
-
-@dataclass(frozen=True)
-class MvExpand:
-    """`mv-expand options columns limit n`."""
-
-    options: tuple[Option, ...]
-    columns: tuple[Expand, ...]
-    limit: Expression | None
-
-
-@dataclass(frozen=True)
-class MvApply:
-    """`mv-apply options columns limit n on (operators)`."""
-
-    options: tuple[Option, ...]
-    columns: tuple[Expand, ...]
-    limit: Expression | None
-    operators: tuple[Operator, ...]
-
-
-@dataclass(frozen=True)
-class ParsePart:
-    """A part of a parse pattern: a literal text, `*`, or a column."""
-
-    text: str | None = None
-    column: ColumnSchema | None = None
-
-
-@dataclass(frozen=True)
-class Parse:
-    """`parse` or `parse-where` with a pattern."""
-
-    verb: str
-    options: tuple[Option, ...]
-    expression: Expression
-    parts: tuple[ParsePart, ...]
-
-
-@dataclass(frozen=True)
-class Partition:
-    """`partition by column (operators)` or `{ query }`."""
-
-    column: str
-    operators: tuple[Operator, ...] | None
-    query: Expression | None
-
-
-@dataclass(frozen=True)
-class As:
-    """`as name`."""
-
-    name: str
-
-
-@dataclass(frozen=True)
-class GetSchema:
-    """`getschema`."""
-
-
-@dataclass(frozen=True)
-class Render:
-    """`render ...`: accepted, says nothing about the rows."""
-
-
-@dataclass(frozen=True)
-class Invoke:
-    """`invoke function(arguments)`."""
-
-    call: Call
-
-
-@dataclass(frozen=True)
-class Evaluate:
-    """`evaluate plugin(arguments)`."""
-
-    call: Call
-
-
-Operator = (
-    Where
-    | Project
-    | Extend
-    | Serialize
-    | ProjectAway
-    | ProjectKeep
-    | ProjectRename
-    | ProjectReorder
-    | Summarize
-    | Distinct
-    | Sort
-    | Top
-    | Take
-    | SampleDistinct
-    | Count
-    | Join
-    | Union
-    | MvExpand
-    | MvApply
-    | Parse
-    | Partition
-    | As
-    | GetSchema
-    | Render
-    | Invoke
-    | Evaluate
-)
 
 Expression = (
     Literal

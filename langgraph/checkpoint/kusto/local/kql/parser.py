@@ -22,7 +22,8 @@ from langgraph.checkpoint.kusto.local.kql.errors import (
 )
 from langgraph.checkpoint.kusto.local.kql.rules_expressions import ExpressionRules
 from langgraph.checkpoint.kusto.local.kql.rules_literals import LiteralRules
-from langgraph.checkpoint.kusto.local.kql.rules_statements import OperatorRules, StatementRules
+from langgraph.checkpoint.kusto.local.kql.rules_operators import OperatorRules
+from langgraph.checkpoint.kusto.local.kql.rules_statements import StatementRules
 
 _CACHED_TEXTS = 512
 

@@ -42,7 +42,7 @@ def compile_pattern(pattern: str, dot_all: bool = False) -> re.Pattern[str]:
         )
     for name, characters in _CLASSES.items():
         pattern = pattern.replace(name, characters)
-    pattern = pattern.replace(r"\z", r"\Z").replace("(?P<", "(?P<")
+    pattern = pattern.replace(r"\z", r"\Z")
     flags = re.ASCII | (re.DOTALL if dot_all else 0)
     for found in _INLINE_FLAGS.findall(pattern):
         flags |= _flags_of(found)

@@ -71,8 +71,8 @@ class ExpressionRules(Transformer[Token, Any]):
         return nodes.Star()
 
     def parenthesised(self, items: list[Any]) -> nodes.Expression:
+        # No node of their own: `(T) | take 1` and `T | take 1` are the same tree.
         inner: nodes.Expression = items[0]
-        # A pipeline of its own, so that `(T) | take 1` and `T | take 1` stay the same.
         return inner
 
     def binary(self, items: list[Any]) -> nodes.Binary:

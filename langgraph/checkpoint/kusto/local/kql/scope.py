@@ -55,7 +55,7 @@ class ScalarVariable:
 
 @dataclass(frozen=True)
 class TabularVariable:
-    """A tabular `let`: bound anew at each use, or shared when materialized."""
+    """A tabular `let`, an `as`, or an argument of a function: bound anew at each use."""
 
     expression: nodes.Expression
     scope: Scope
@@ -63,7 +63,7 @@ class TabularVariable:
 
 @dataclass(frozen=True)
 class SharedTable:
-    """A table that exists already: materialized, or an argument of a function."""
+    """A plan that all its uses share: materialized, or what stands for a parameter."""
 
     plan: Plan
 

@@ -10,7 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from langgraph.checkpoint.kusto.local.kql import bind_expressions, bind_tables, nodes
+from langgraph.checkpoint.kusto.local.kql import (
+    bind_expressions,
+    bind_tables,
+    nodes,
+    operator_nodes,
+)
 from langgraph.checkpoint.kusto.local.kql.bind_functions import declare_let
 from langgraph.checkpoint.kusto.local.kql.coerce import assignable, convert
 from langgraph.checkpoint.kusto.local.kql.errors import semantic_error
@@ -21,7 +26,7 @@ from langgraph.checkpoint.kusto.local.kql.interface import (
     ResultTable,
 )
 from langgraph.checkpoint.kusto.local.kql.parameters import Declared, read_parameters
-from langgraph.checkpoint.kusto.local.kql.plan import INGESTION_TIME, Plan, visible
+from langgraph.checkpoint.kusto.local.kql.plan import Plan, visible
 from langgraph.checkpoint.kusto.local.kql.run import Run
 from langgraph.checkpoint.kusto.local.kql.scalar import Scalar, once
 from langgraph.checkpoint.kusto.local.kql.scope import ScalarVariable, Scope
@@ -53,14 +58,14 @@ class Statement:
     @property
     def columns(self) -> Columns:
         """The columns a user sees."""
-        return tuple(self.plan.columns[at] for at in visible(self.plan.columns))
+        return shown(self.plan.columns)
 
     def result(self, run: Run) -> ResultTable:
         """Compute the rows."""
         rows = self.plan.rows(run)
-        shown = visible(self.plan.columns)
-        if len(shown) != len(self.plan.columns):
-            rows = (tuple([row[at] for at in shown]) for row in rows)
+        seen = visible(self.plan.columns)
+        if len(seen) != len(self.plan.columns):
+            rows = (tuple([row[at] for at in seen]) for row in rows)
         return ResultTable(self.name, self.columns, list(rows))
 
 
@@ -127,7 +132,7 @@ def _bind_query(expression: nodes.Expression, scope: Scope) -> Statement:
     name = "PrimaryResult"
     if isinstance(expression, nodes.Pipe):
         for operator in expression.operators:
-            if isinstance(operator, nodes.As):
+            if isinstance(operator, operator_nodes.As):
                 name = operator.name
     return Statement(name, plan)
 
@@ -136,7 +141,7 @@ def _declare_named(expression: nodes.Expression, scope: Scope) -> Scope:
     """Make the names of `as` known to the statements that follow."""
     if isinstance(expression, nodes.Pipe):
         for at, operator in enumerate(expression.operators):
-            if isinstance(operator, nodes.As):
+            if isinstance(operator, operator_nodes.As):
                 variable = bind_tables.prefix_variable(expression, at, scope)
                 scope = scope.declaring(operator.name, variable)
     return scope
@@ -163,4 +168,4 @@ def _declare(parameter: nodes.Parameter, scope: Scope) -> tuple[Declared, Scope]
 
 def shown(columns: Columns) -> tuple[Column, ...]:
     """The columns a user sees."""
-    return tuple(column for column in columns if column.name != INGESTION_TIME)
+    return tuple(columns[at] for at in visible(columns))

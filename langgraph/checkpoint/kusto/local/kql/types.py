@@ -13,6 +13,20 @@ SUMMABLE = NUMBERS | {"datetime", "timespan"}
 ORDERABLE = SUMMABLE | {"string", "bool"}
 SCALARS = ORDERABLE | {"guid", "dynamic"}
 
+CLR_TYPES = {
+    "bool": "System.SByte",
+    "int": "System.Int32",
+    "long": "System.Int64",
+    "real": "System.Double",
+    "decimal": "System.Data.SqlTypes.SqlDecimal",
+    "string": "System.String",
+    "datetime": "System.DateTime",
+    "timespan": "System.TimeSpan",
+    "guid": "System.Guid",
+    "dynamic": "System.Object",
+}
+"""The .NET types that `getschema` and the schemas of tables name."""
+
 _WIDTH = {"int": 0, "long": 1, "real": 2, "decimal": 3}
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Callable
 from datetime import date, datetime, timezone
 from decimal import Decimal, InvalidOperation
 from email.utils import parsedate_to_datetime
@@ -55,6 +56,11 @@ TIMESPAN_UNITS: dict[str, int | Decimal] = {
     **dict.fromkeys(("tick", "ticks"), 1),
     **dict.fromkeys(("nano", "nanosecond", "nanoseconds"), Decimal("0.01")),
 }
+
+
+def missing_value(type_name: str) -> str | None:
+    """What stands where there is no value: strings have no null."""
+    return "" if type_name == "string" else None
 
 
 # ---------------------------------------------------------------- numbers
@@ -324,6 +330,21 @@ def format_dynamic_as_text(value: Any) -> str:
     if value is None:
         return ""
     return value if isinstance(value, str) else format_dynamic(value)
+
+
+PARSERS: dict[str, Callable[[str], Any]] = {
+    "string": str,
+    "bool": parse_bool,
+    "int": parse_int,
+    "long": parse_long,
+    "real": parse_real,
+    "decimal": parse_decimal,
+    "datetime": parse_datetime,
+    "timespan": parse_timespan,
+    "guid": parse_guid,
+    "dynamic": parse_dynamic,
+}
+"""What reads a text as a value of each type."""
 
 
 def to_dynamic(value: Any, type_name: str) -> Any:

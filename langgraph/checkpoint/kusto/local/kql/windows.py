@@ -13,7 +13,7 @@ from typing import Any
 from langgraph.checkpoint.kusto.local.kql.interface import Row
 from langgraph.checkpoint.kusto.local.kql.run import Run
 from langgraph.checkpoint.kusto.local.kql.scalar import NO_ROW, Scalar
-from langgraph.checkpoint.kusto.local.kql.values import wrap_long
+from langgraph.checkpoint.kusto.local.kql.values import missing_value, wrap_long
 
 _Compute = Callable[[list[Row], tuple[Scalar, ...], Run], Iterator[Any]]
 
@@ -98,7 +98,7 @@ def _ranks(rows: list[Row], arguments: tuple[Scalar, ...], run: Run, dense: bool
 def _shift(rows: list[Row], arguments: tuple[Scalar, ...], run: Run, sign: int) -> Iterator[Any]:
     column = arguments[0].evaluate
     offset = arguments[1].evaluate(NO_ROW, run) if len(arguments) > 1 else 1
-    missing: Any = "" if arguments[0].type == "string" else None
+    missing: Any = missing_value(arguments[0].type)
     if len(arguments) > 2:
         missing = arguments[2].evaluate(NO_ROW, run)
     for at in range(len(rows)):

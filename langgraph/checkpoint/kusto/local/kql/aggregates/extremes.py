@@ -26,22 +26,19 @@ from langgraph.checkpoint.kusto.local.kql.run import Run
 from langgraph.checkpoint.kusto.local.kql.scalar import Scalar
 from langgraph.checkpoint.kusto.local.kql.scalar import column as column_scalar
 from langgraph.checkpoint.kusto.local.kql.scope import Scope
+from langgraph.checkpoint.kusto.local.kql.values import missing_value
 
 _MOST_ARGUMENTS = 32767
 
 
 @aggregate("max(value: orderable) -> same", if_name="maxif")
 def _max(values: list[Any], kind: str) -> Any:
-    return max(values, key=sort_key(kind), default=_missing(kind))
+    return max(values, key=sort_key(kind), default=missing_value(kind))
 
 
 @aggregate("min(value: orderable) -> same", if_name="minif")
 def _min(values: list[Any], kind: str) -> Any:
-    return min(values, key=sort_key(kind), default=_missing(kind))
-
-
-def _missing(kind: str) -> Any:
-    return "" if kind == "string" else None
+    return min(values, key=sort_key(kind), default=missing_value(kind))
 
 
 # ---------------------------------------------------------------- arg_max, arg_min
@@ -62,7 +59,7 @@ def _bind_arg(node: nodes.Call, scope: Scope, keys: frozenset[str]) -> Aggregate
 
     def compute(rows: list[Row], run: Run) -> tuple[Any, ...]:
         if not rows:
-            return tuple(_missing(kind) for kind in kinds)
+            return tuple(missing_value(kind) for kind in kinds)
         row = choose(rows, run)
         return tuple([part.evaluate(row, run) for part in parts])
 
@@ -139,7 +136,7 @@ def _bind_take_any(node: nodes.Call, scope: Scope, keys: frozenset[str]) -> Aggr
         if not several:
             return _any_value(rows, scalars[0], run)
         if not rows:
-            return tuple(_missing(scalar.type) for scalar in scalars)
+            return tuple(missing_value(scalar.type) for scalar in scalars)
         row = rows[0] if run.rng is None else run.rng.choice(rows)
         return tuple([scalar.evaluate(row, run) for scalar in scalars])
 
@@ -152,7 +149,7 @@ def _any_value(rows: list[Row], scalar: Scalar, run: Run) -> Any:
     found = [scalar.evaluate(row, run) for row in rows]
     known = [value for value in found if value is not None and value != ""] or found
     if not known:
-        return _missing(scalar.type)
+        return missing_value(scalar.type)
     return known[0] if run.rng is None else run.rng.choice(known)
 
 

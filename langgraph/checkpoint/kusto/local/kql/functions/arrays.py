@@ -21,6 +21,7 @@ from langgraph.checkpoint.kusto.local.kql.functions.registry import (
 )
 from langgraph.checkpoint.kusto.local.kql.interface import Row
 from langgraph.checkpoint.kusto.local.kql.ordering import dynamic_key
+from langgraph.checkpoint.kusto.local.kql.plan import visible
 from langgraph.checkpoint.kusto.local.kql.run import Run
 from langgraph.checkpoint.kusto.local.kql.scalar import Scalar, apply_strict, combined
 from langgraph.checkpoint.kusto.local.kql.scope import Scope
@@ -266,7 +267,9 @@ def _jaccard_index(first: Any, second: Any) -> Any:
 def _pack_array(node: nodes.Call, scope: Scope) -> Scalar:
     if node.arguments == (nodes.Star(),):
         columns = scope.columns or ()
-        arguments = tuple(scope.binder.scalar(nodes.Name(each.name), scope) for each in columns)
+        arguments = tuple(
+            scope.binder.scalar(nodes.Name(columns[at].name), scope) for at in visible(columns)
+        )
     else:
         arguments = bind_arguments(node, scope)
     if not arguments:

@@ -40,12 +40,6 @@ def _date(ticks: int) -> date:
 # ---------------------------------------------------------------- periods
 
 
-def _month_start(ticks: int, months: int) -> int | None:
-    day = _date(ticks)
-    number = day.year * 12 + day.month - 1 + months
-    return make_ticks(number // 12, number % 12 + 1, 1)
-
-
 def _start_of_day(ticks: int, offset: int = 0) -> int | None:
     return valid_ticks((ticks // TICKS_PER_DAY + offset) * TICKS_PER_DAY)
 
@@ -57,7 +51,9 @@ def _start_of_week(ticks: int, offset: int = 0) -> int | None:
 
 
 def _start_of_month(ticks: int, offset: int = 0) -> int | None:
-    return _month_start(ticks, offset)
+    day = _date(ticks)
+    number = day.year * 12 + day.month - 1 + offset
+    return make_ticks(number // 12, number % 12 + 1, 1)
 
 
 def _start_of_year(ticks: int, offset: int = 0) -> int | None:

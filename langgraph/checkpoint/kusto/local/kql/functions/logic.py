@@ -21,6 +21,7 @@ from langgraph.checkpoint.kusto.local.kql.interface import Row
 from langgraph.checkpoint.kusto.local.kql.run import Run
 from langgraph.checkpoint.kusto.local.kql.scalar import NO_ROW, Scalar, combined, once
 from langgraph.checkpoint.kusto.local.kql.scope import Scope
+from langgraph.checkpoint.kusto.local.kql.values import missing_value
 
 _MOST_ARGUMENTS = 64
 
@@ -171,7 +172,7 @@ def _toscalar(node: nodes.Call, scope: Scope) -> Scalar:
         raise semantic_error("KS129", "The table given to toscalar() has no column.")
     plan.need(frozenset({0}))
     kind = plan.columns[0].type
-    missing = "" if kind == "string" else None
+    missing = missing_value(kind)
 
     def first(row: Row, run: Run) -> Any:
         return next((line[0] for line in plan.rows(run)), missing)

@@ -178,14 +178,12 @@ def _bin(node: nodes.Call, scope: Scope) -> Scalar:
     kinds = (value.type, size.type)
     if set(kinds) <= types.NUMBERS:
         kind = types.widest(kinds)
-        value_, size_ = convert(value, kind), convert(size, kind)
-        bound = combined(kind, apply_strict(bin_number, value_, size_), value, size)
-        return bound.named(value.name)
-    if kinds not in (("datetime", "timespan"), ("timespan", "timespan"), ("datetime", "datetime")):
+        parts = [convert(value, kind), convert(size, kind)]
+    elif kinds in (("datetime", "timespan"), ("timespan", "timespan"), ("datetime", "datetime")):
+        kind, parts = value.type, [value, size]
+    else:
         raise semantic_error("KS137", "The expression value must be a number.")
-    return combined(value.type, apply_strict(bin_number, value, size), value, size).named(
-        value.name
-    )
+    return combined(kind, apply_strict(bin_number, *parts), *parts).named(value.name)
 
 
 @special("bin_at")

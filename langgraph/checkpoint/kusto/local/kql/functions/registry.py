@@ -5,9 +5,11 @@ A function is declared by its signature in a small notation:
     substring(source: text, start: integer, length?: integer) -> string
 
 `name?` is optional, `name+` stands for 1 to 64 arguments, `name{2,64}` for 2 to 64. Kinds of
-parameters are type names and the words of `_KINDS`. Unless declared with `strict=False`, a
-null argument makes the result null without a call; a null that would be a `string` is "".
-What needs more than values (the expression itself, the scope) is declared with `special`.
+parameters are type names and the words of `_KINDS`; `/constant` behind one asks for a value
+that is the same for every row, `/literal` for one that stands in the text. Unless declared
+with `strict=False`, a null argument makes the result null without a call; a null that would
+be a `string` is "". What needs more than values (the expression itself, the scope) is
+declared with `special`.
 """
 
 from __future__ import annotations

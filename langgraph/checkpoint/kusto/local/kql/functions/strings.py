@@ -204,7 +204,7 @@ def _extract(node: nodes.Call, scope: Scope) -> Scalar:
     if source.type not in ("string", "dynamic"):
         raise semantic_error("KS107", "A value of type string expected.")
     search = compile_pattern(pattern.value).search
-    read = _reader(wanted)
+    read = values.PARSERS[wanted]
 
     def evaluate(row: Row, run: Run) -> Any:
         text, number = source.evaluate(row, run), group.evaluate(row, run)
@@ -214,22 +214,6 @@ def _extract(node: nodes.Call, scope: Scope) -> Scalar:
         return read(match[number] or "")
 
     return combined(wanted, evaluate, group, source)
-
-
-def _reader(type_name: str) -> Any:
-    parsers: dict[str, Any] = {
-        "string": lambda text: text,
-        "int": values.parse_int,
-        "long": values.parse_long,
-        "real": values.parse_real,
-        "decimal": values.parse_decimal,
-        "bool": values.parse_bool,
-        "datetime": values.parse_datetime,
-        "timespan": values.parse_timespan,
-        "guid": values.parse_guid,
-        "dynamic": values.parse_dynamic,
-    }
-    return parsers[type_name]
 
 
 @special("extract_all", "extractall")

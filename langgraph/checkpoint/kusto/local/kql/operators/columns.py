@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from langgraph.checkpoint.kusto.local.kql import nodes
+from langgraph.checkpoint.kusto.local.kql import nodes, operator_nodes
 from langgraph.checkpoint.kusto.local.kql.errors import (
     duplicate_column,
     forbidden_dynamic,
@@ -47,8 +47,8 @@ def _bind_items(
     return (Windowed(source, window) if window.calls else source), columns, items
 
 
-@operator(nodes.Project)
-def _project(source: Plan, node: nodes.Project, scope: Scope) -> Plan:
+@operator(operator_nodes.Project)
+def _project(source: Plan, node: operator_nodes.Project, scope: Scope) -> Plan:
     below, columns, items = _bind_items(source, node.expressions, scope, "project")
     return Project(below, tuple(columns), items)
 
@@ -62,20 +62,20 @@ def _matching(source: Plan, pattern: str, operator_name: str) -> list[int]:
     return found
 
 
-@operator(nodes.ProjectAway)
-def _project_away(source: Plan, node: nodes.ProjectAway, scope: Scope) -> Plan:
+@operator(operator_nodes.ProjectAway)
+def _project_away(source: Plan, node: operator_nodes.ProjectAway, scope: Scope) -> Plan:
     away = {at for pattern in node.patterns for at in _matching(source, pattern, "project-away")}
     return keep(source, [at for at in range(len(source.columns)) if at not in away])
 
 
-@operator(nodes.ProjectKeep)
-def _project_keep(source: Plan, node: nodes.ProjectKeep, scope: Scope) -> Plan:
+@operator(operator_nodes.ProjectKeep)
+def _project_keep(source: Plan, node: operator_nodes.ProjectKeep, scope: Scope) -> Plan:
     kept = {at for pattern in node.patterns for at in _matching(source, pattern, "project-keep")}
     return keep(source, sorted(kept))
 
 
-@operator(nodes.ProjectRename)
-def _project_rename(source: Plan, node: nodes.ProjectRename, scope: Scope) -> Plan:
+@operator(operator_nodes.ProjectRename)
+def _project_rename(source: Plan, node: operator_nodes.ProjectRename, scope: Scope) -> Plan:
     renames: dict[int, str] = {}
     for new, old in node.renames:
         [at] = _matching(source, old, "project-rename")
@@ -85,8 +85,8 @@ def _project_rename(source: Plan, node: nodes.ProjectRename, scope: Scope) -> Pl
     return keep(source, range(len(source.columns)), renames)
 
 
-@operator(nodes.ProjectReorder)
-def _project_reorder(source: Plan, node: nodes.ProjectReorder, scope: Scope) -> Plan:
+@operator(operator_nodes.ProjectReorder)
+def _project_reorder(source: Plan, node: operator_nodes.ProjectReorder, scope: Scope) -> Plan:
     order: list[int] = []
     for pattern, direction in node.patterns:
         found = [at for at in _matching(source, pattern, "project-reorder") if at not in order]
@@ -115,8 +115,8 @@ class Distinct(Plan):
         return run.unordered(list(dict.fromkeys(self._source.rows(run))))
 
 
-@operator(nodes.Distinct)
-def _distinct(source: Plan, node: nodes.Distinct, scope: Scope) -> Plan:
+@operator(operator_nodes.Distinct)
+def _distinct(source: Plan, node: operator_nodes.Distinct, scope: Scope) -> Plan:
     if node.expressions == (nodes.Star(),):
         projected = keep(source, visible(source.columns))
     else:
@@ -127,7 +127,7 @@ def _distinct(source: Plan, node: nodes.Distinct, scope: Scope) -> Plan:
     return Distinct(projected)
 
 
-@operator(nodes.SampleDistinct)
-def _sample_distinct(source: Plan, node: nodes.SampleDistinct, scope: Scope) -> Plan:
-    distinct = _distinct(source, nodes.Distinct((node.expression,)), scope)
+@operator(operator_nodes.SampleDistinct)
+def _sample_distinct(source: Plan, node: operator_nodes.SampleDistinct, scope: Scope) -> Plan:
+    distinct = _distinct(source, operator_nodes.Distinct((node.expression,)), scope)
     return Take(distinct, row_count(node.count, scope, "sample-distinct"))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from langgraph.checkpoint.kusto.local.kql import nodes
+from langgraph.checkpoint.kusto.local.kql import nodes, operator_nodes
 from langgraph.checkpoint.kusto.local.kql.coerce import element_as
 from langgraph.checkpoint.kusto.local.kql.errors import wrong_type
 from langgraph.checkpoint.kusto.local.kql.feed import Feed
@@ -26,6 +26,7 @@ from langgraph.checkpoint.kusto.local.kql.plan import Plan, visible
 from langgraph.checkpoint.kusto.local.kql.run import Run
 from langgraph.checkpoint.kusto.local.kql.scalar import NO_ROW, Scalar, Values
 from langgraph.checkpoint.kusto.local.kql.scope import Scope
+from langgraph.checkpoint.kusto.local.kql.values import missing_value
 
 
 class _Expansion(NamedTuple):
@@ -84,7 +85,7 @@ class MvExpand(Plan):
             cells = blank.copy()
             for each, elements, read in zip(self._expansions, lists, readers, strict=True):
                 value = read(elements[number]) if number < len(elements) else None
-                cells[each.position] = "" if value is None and each.type == "string" else value
+                cells[each.position] = missing_value(each.type) if value is None else value
             if self._index is not None:
                 cells[self._index] = number
             yield tuple(cells)
@@ -148,7 +149,7 @@ class MvApply(Plan):
 def _bind_expand(
     source: Plan,
     options: tuple[nodes.Option, ...],
-    expands: tuple[nodes.Expand, ...],
+    expands: tuple[operator_nodes.Expand, ...],
     limit: Scalar | None,
     scope: Scope,
     name: str,
@@ -183,18 +184,18 @@ def _bind_expand(
     return MvExpand(source, tuple(columns), expansions, index, pairs, limit)
 
 
-def _limit(node: nodes.MvExpand | nodes.MvApply, scope: Scope) -> Scalar | None:
+def _limit(node: operator_nodes.MvExpand | operator_nodes.MvApply, scope: Scope) -> Scalar | None:
     return None if node.limit is None else row_count(node.limit, scope, "mv-expand")
 
 
-@operator(nodes.MvExpand)
-def _mv_expand(source: Plan, node: nodes.MvExpand, scope: Scope) -> Plan:
+@operator(operator_nodes.MvExpand)
+def _mv_expand(source: Plan, node: operator_nodes.MvExpand, scope: Scope) -> Plan:
     limit = _limit(node, scope)
     return _bind_expand(source, node.options, node.columns, limit, scope, "mv-expand")
 
 
-@operator(nodes.MvApply)
-def _mv_apply(source: Plan, node: nodes.MvApply, scope: Scope) -> Plan:
+@operator(operator_nodes.MvApply)
+def _mv_apply(source: Plan, node: operator_nodes.MvApply, scope: Scope) -> Plan:
     source = keep(source, visible(source.columns))
     limit = _limit(node, scope)
     expand = _bind_expand(source, node.options, node.columns, limit, scope, "mv-apply")

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, TypeGuard
 
-from langgraph.checkpoint.kusto.local.kql import nodes
+from langgraph.checkpoint.kusto.local.kql import nodes, operator_nodes
 from langgraph.checkpoint.kusto.local.kql.aggregates import (
     Aggregate,
     bind_aggregate,
@@ -125,8 +125,8 @@ class Summarize(Plan):
 # ---------------------------------------------------------------- binding
 
 
-@operator(nodes.Summarize)
-def _summarize(source: Plan, node: nodes.Summarize, scope: Scope) -> Plan:
+@operator(operator_nodes.Summarize)
+def _summarize(source: Plan, node: operator_nodes.Summarize, scope: Scope) -> Plan:
     if not node.aggregates and not node.keys:
         raise semantic_error("KS006", "'summarize' operator: Missing expression")
     inner = scope.over(source.columns, "summarize")
@@ -142,7 +142,7 @@ def _summarize(source: Plan, node: nodes.Summarize, scope: Scope) -> Plan:
 
 
 def _bind_keys(
-    node: nodes.Summarize, inner: Scope, names: NameTable
+    node: operator_nodes.Summarize, inner: Scope, names: NameTable
 ) -> tuple[list[Scalar], list[Column]]:
     keys, columns = [], []
     for expression in node.keys:
@@ -196,8 +196,6 @@ def _several(
     for at, column in enumerate(aggregate.columns):
         name = names.given(given[at]) if at < len(given) else names.derived(column.name)
         columns.append(Column(name, column.type))
-    if not aggregate.several:
-        raise semantic_error("KS149", "The expression does not have multiple named values.")
     return _Item(tuple(columns), slot=slots.add(aggregate))
 
 

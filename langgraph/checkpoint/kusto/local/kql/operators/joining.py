@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import NamedTuple
 
-from langgraph.checkpoint.kusto.local.kql import nodes, types
+from langgraph.checkpoint.kusto.local.kql import nodes, operator_nodes, types
 from langgraph.checkpoint.kusto.local.kql.errors import (
     forbidden_dynamic,
     semantic_error,
@@ -25,6 +25,7 @@ from langgraph.checkpoint.kusto.local.kql.plan import Plan, visible
 from langgraph.checkpoint.kusto.local.kql.run import Run
 from langgraph.checkpoint.kusto.local.kql.scalar import Values
 from langgraph.checkpoint.kusto.local.kql.scope import Scope
+from langgraph.checkpoint.kusto.local.kql.values import missing_value
 
 _KINDS = {
     "inner": "inner",
@@ -117,7 +118,7 @@ def _key(row: Row, positions: list[int]) -> Row:
 
 
 def _empty(columns: Columns) -> Row:
-    return tuple("" if column.type == "string" else None for column in columns)
+    return tuple(missing_value(column.type) for column in columns)
 
 
 def _matching(
@@ -132,8 +133,8 @@ def _matching(
 # ---------------------------------------------------------------- binding
 
 
-@operator(nodes.Join)
-def _join(source: Plan, node: nodes.Join, scope: Scope) -> Plan:
+@operator(operator_nodes.Join)
+def _join(source: Plan, node: operator_nodes.Join, scope: Scope) -> Plan:
     if node.verb == "lookup":
         kind = option(node.options, "kind", ("leftouter", "inner"), "leftouter")
     else:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from itertools import pairwise
 from typing import Any
 
-from langgraph.checkpoint.kusto.local.kql import nodes, values
+from langgraph.checkpoint.kusto.local.kql import operator_nodes, values
 from langgraph.checkpoint.kusto.local.kql.coerce import text_of
 from langgraph.checkpoint.kusto.local.kql.errors import (
     duplicate_column,
@@ -23,18 +23,6 @@ from langgraph.checkpoint.kusto.local.kql.scalar import Scalar
 from langgraph.checkpoint.kusto.local.kql.scope import Scope
 
 _NUMBERS = {"int": r"\s*([+-]?\d+)", "long": r"\s*([+-]?\d+)"}
-_READERS: dict[str, Callable[[str], Any]] = {
-    "string": str,
-    "int": values.parse_int,
-    "long": values.parse_long,
-    "real": values.parse_real,
-    "decimal": values.parse_decimal,
-    "bool": values.parse_bool,
-    "datetime": values.parse_datetime,
-    "timespan": values.parse_timespan,
-    "guid": values.parse_guid,
-    "dynamic": values.parse_dynamic,
-}
 
 
 class Parse(Plan):
@@ -67,9 +55,8 @@ class Parse(Plan):
             if found is None and self._where:
                 continue
             for number, (at, kind) in enumerate(self._targets):
-                missing = "" if kind == "string" else None
                 value = None if found is None else found[number]
-                cells[at] = missing if value is None else value
+                cells[at] = values.missing_value(kind) if value is None else value
             yield tuple(cells)
 
     def _read(self, match: re.Match[str] | None) -> list[Any] | None:
@@ -77,14 +64,14 @@ class Parse(Plan):
         if match is None:
             return None
         found = [
-            _READERS[kind](text)
+            values.PARSERS[kind](text)
             for text, (_, kind) in zip(match.groups(), self._targets, strict=True)
         ]
         return None if None in found and not self._relaxed else found
 
 
-@operator(nodes.Parse)
-def _parse(source: Plan, node: nodes.Parse, scope: Scope) -> Plan:
+@operator(operator_nodes.Parse)
+def _parse(source: Plan, node: operator_nodes.Parse, scope: Scope) -> Plan:
     kind = option(node.options, "kind", ("simple", "regex", "relaxed"), "simple")
     if kind == "regex":
         raise unsupported(f"parse kind={kind}", "use extract()")
@@ -108,7 +95,7 @@ def _parse(source: Plan, node: nodes.Parse, scope: Scope) -> Plan:
     return Parse(source, tuple(columns), text_of(text), pattern, targets, where, kind == "relaxed")
 
 
-def _check(parts: tuple[nodes.ParsePart, ...]) -> None:
+def _check(parts: tuple[operator_nodes.ParsePart, ...]) -> None:
     """Refuse a pattern in which it would be open where a column begins or ends."""
     for before, part in pairwise(parts):
         if before.text is not None or part.text is not None:
@@ -125,7 +112,7 @@ def _check(parts: tuple[nodes.ParsePart, ...]) -> None:
             raise duplicate_column(name)
 
 
-def _pattern(parts: tuple[nodes.ParsePart, ...], relaxed: bool) -> re.Pattern[str]:
+def _pattern(parts: tuple[operator_nodes.ParsePart, ...], relaxed: bool) -> re.Pattern[str]:
     """A regular expression: texts as they are, columns as short as they can be."""
     pieces = []
     for part in parts:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from langgraph.checkpoint.kusto.local.kql import nodes
+from langgraph.checkpoint.kusto.local.kql import operator_nodes
 from langgraph.checkpoint.kusto.local.kql.errors import forbidden_dynamic
 from langgraph.checkpoint.kusto.local.kql.feed import Feed
 from langgraph.checkpoint.kusto.local.kql.interface import Row
@@ -12,7 +12,6 @@ from langgraph.checkpoint.kusto.local.kql.operators.registry import bind_operato
 from langgraph.checkpoint.kusto.local.kql.operators.rows import column_of
 from langgraph.checkpoint.kusto.local.kql.plan import Plan
 from langgraph.checkpoint.kusto.local.kql.run import Run
-from langgraph.checkpoint.kusto.local.kql.scalar import Values
 from langgraph.checkpoint.kusto.local.kql.scope import Scope
 
 
@@ -28,9 +27,6 @@ class Partition(Plan):
         self._inner.need(wanted)
         self._source.need(self._feed.wanted | {self._key})
 
-    def restrict(self, position: int, values: Values) -> bool:
-        return False
-
     def rows(self, run: Run) -> Iterable[Row]:
         parts: dict[object, list[Row]] = {}
         for row in self._source.rows(run):
@@ -41,8 +37,8 @@ class Partition(Plan):
             yield from list(self._inner.rows(run))
 
 
-@operator(nodes.Partition)
-def _partition(source: Plan, node: nodes.Partition, scope: Scope) -> Plan:
+@operator(operator_nodes.Partition)
+def _partition(source: Plan, node: operator_nodes.Partition, scope: Scope) -> Plan:
     key, scalar = column_of(source, node.column)
     if scalar.type == "dynamic":
         raise forbidden_dynamic()

@@ -6,8 +6,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
-from langgraph.checkpoint.kusto.local.kql import nodes
-from langgraph.checkpoint.kusto.local.kql.errors import semantic_error, syntax_error
+from langgraph.checkpoint.kusto.local.kql import nodes, operator_nodes
+from langgraph.checkpoint.kusto.local.kql.errors import (
+    semantic_error,
+    syntax_error,
+    unsupported,
+)
 from langgraph.checkpoint.kusto.local.kql.plan import Plan
 from langgraph.checkpoint.kusto.local.kql.scalar import Scalar
 from langgraph.checkpoint.kusto.local.kql.scope import Scope
@@ -35,7 +39,10 @@ def bind_operator(source: Plan, node: nodes.Operator, scope: Scope) -> Plan:
 def bind_operators(source: Plan, operators: Iterable[nodes.Operator], scope: Scope) -> Plan:
     """Bind a pipeline without a source of its own (`mv-apply`, `partition`)."""
     for each in operators:
-        if not isinstance(each, (nodes.As, nodes.Invoke)):
+        if isinstance(each, operator_nodes.Invoke):
+            raise unsupported("'invoke' inside of a subquery", "write out what the function does")
+        # The name that `as` gives is unknown outside, and the rows stay the same.
+        if not isinstance(each, operator_nodes.As):
             source = bind_operator(source, each, scope)
     return source
 

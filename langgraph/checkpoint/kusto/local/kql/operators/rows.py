@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from langgraph.checkpoint.kusto.local.kql import nodes
+from langgraph.checkpoint.kusto.local.kql import nodes, operator_nodes
 from langgraph.checkpoint.kusto.local.kql.bind_comparison import require_bool
 from langgraph.checkpoint.kusto.local.kql.errors import semantic_error, unsupported
 from langgraph.checkpoint.kusto.local.kql.interface import Column, Columns, Row
@@ -25,20 +25,8 @@ from langgraph.checkpoint.kusto.local.kql.run import Run
 from langgraph.checkpoint.kusto.local.kql.scalar import Scalar, literal
 from langgraph.checkpoint.kusto.local.kql.scalar import column as column_scalar
 from langgraph.checkpoint.kusto.local.kql.scope import Scope
+from langgraph.checkpoint.kusto.local.kql.types import CLR_TYPES
 from langgraph.checkpoint.kusto.local.kql.windows import Window
-
-_NET_TYPES = {
-    "bool": "System.SByte",
-    "int": "System.Int32",
-    "long": "System.Int64",
-    "real": "System.Double",
-    "decimal": "System.Data.SqlTypes.SqlDecimal",
-    "string": "System.String",
-    "datetime": "System.DateTime",
-    "timespan": "System.TimeSpan",
-    "guid": "System.Guid",
-    "dynamic": "System.Object",
-}
 
 
 class Windowed(Plan):
@@ -136,8 +124,8 @@ def windowed_scope(source: Plan, scope: Scope, name: str) -> tuple[Scope, Window
     return (replace(inner, window=window) if source.serialized else inner), window
 
 
-@operator(nodes.Where)
-def _where(source: Plan, node: nodes.Where, scope: Scope) -> Plan:
+@operator(operator_nodes.Where)
+def _where(source: Plan, node: operator_nodes.Where, scope: Scope) -> Plan:
     inner, window = windowed_scope(source, scope, "where")
     predicate = require_bool(scope.binder.scalar(node.predicate, inner))
     if window.calls:
@@ -148,13 +136,13 @@ def _where(source: Plan, node: nodes.Where, scope: Scope) -> Plan:
     return Filter(source, predicate)
 
 
-@operator(nodes.Extend)
-def _extend(source: Plan, node: nodes.Extend, scope: Scope) -> Plan:
+@operator(operator_nodes.Extend)
+def _extend(source: Plan, node: operator_nodes.Extend, scope: Scope) -> Plan:
     return _extend_with(source, node.expressions, scope, "extend")
 
 
-@operator(nodes.Serialize)
-def _serialize(source: Plan, node: nodes.Serialize, scope: Scope) -> Plan:
+@operator(operator_nodes.Serialize)
+def _serialize(source: Plan, node: operator_nodes.Serialize, scope: Scope) -> Plan:
     serialized = Serialized(source)
     if not node.expressions:
         return serialized
@@ -171,18 +159,19 @@ def _extend_with(
     replaced: dict[int, Scalar] = {}
     added: list[Scalar] = []
     for expression in expressions:
-        for explicit, item in _items(expression, inner, scope):
-            column_name = _extended_name(names, positions, explicit, item)
-            if name == "serialize" and column_name in positions:
-                # `serialize` never replaces a column.
-                column_name = NameTable(set(positions)).derived(column_name)
-            at = positions.get(column_name)
-            if at is None:
-                columns.append(Column(column_name, item.type))
-                added.append(item)
-            else:
-                columns[at] = Column(column_name, item.type)
-                replaced[at] = item
+        explicit, body = explicit_name(expression)
+        item = scope.binder.scalar(body, inner)
+        column_name = _extended_name(names, positions, explicit, item)
+        if name == "serialize" and column_name in positions:
+            # `serialize` never replaces a column.
+            column_name = NameTable(set(positions)).derived(column_name)
+        at = positions.get(column_name)
+        if at is None:
+            columns.append(Column(column_name, item.type))
+            added.append(item)
+        else:
+            columns[at] = Column(column_name, item.type)
+            replaced[at] = item
     below = Windowed(source, window) if window.calls else source
     return Extend(below, tuple(columns), replaced, added, len(source.columns))
 
@@ -196,31 +185,24 @@ def _extended_name(
     return names.choose(explicit, item.name, item.column is not None)
 
 
-def _items(
-    expression: nodes.Expression, inner: Scope, scope: Scope
-) -> list[tuple[str | None, Scalar]]:
-    explicit, body = explicit_name(expression)
-    return [(explicit, scope.binder.scalar(body, inner))]
-
-
-@operator(nodes.Take)
-def _take(source: Plan, node: nodes.Take, scope: Scope) -> Plan:
+@operator(operator_nodes.Take)
+def _take(source: Plan, node: operator_nodes.Take, scope: Scope) -> Plan:
     count = row_count(node.count, scope, node.verb)
     return Take(source, count) if node.verb == "take" else Sample(source, count)
 
 
-@operator(nodes.Count)
-def _count(source: Plan, node: nodes.Count, scope: Scope) -> Plan:
+@operator(operator_nodes.Count)
+def _count(source: Plan, node: operator_nodes.Count, scope: Scope) -> Plan:
     return Count(source, node.name)
 
 
-@operator(nodes.Render)
-def _render(source: Plan, node: nodes.Render, scope: Scope) -> Plan:
+@operator(operator_nodes.Render)
+def _render(source: Plan, node: operator_nodes.Render, scope: Scope) -> Plan:
     return source
 
 
-@operator(nodes.GetSchema)
-def _getschema(source: Plan, node: nodes.GetSchema, scope: Scope) -> Plan:
+@operator(operator_nodes.GetSchema)
+def _getschema(source: Plan, node: operator_nodes.GetSchema, scope: Scope) -> Plan:
     columns = (
         Column("ColumnName", "string"),
         Column("ColumnOrdinal", "long"),
@@ -234,15 +216,15 @@ def _getschema(source: Plan, node: nodes.GetSchema, scope: Scope) -> Plan:
             [
                 literal(column.name, "string"),
                 literal(ordinal, "long"),
-                literal(_NET_TYPES[column.type], "string"),
+                literal(CLR_TYPES[column.type], "string"),
                 literal(column.type, "string"),
             ]
         )
     return Constant(columns, rows, serialized=True)
 
 
-@operator(nodes.Evaluate)
-def _evaluate(source: Plan, node: nodes.Evaluate, scope: Scope) -> Plan:
+@operator(operator_nodes.Evaluate)
+def _evaluate(source: Plan, node: operator_nodes.Evaluate, scope: Scope) -> Plan:
     raise unsupported(
         f"the plugin '{node.call.name}'", "project the properties you need with project"
     )

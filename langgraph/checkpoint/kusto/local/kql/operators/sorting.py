@@ -9,7 +9,7 @@ import heapq
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-from langgraph.checkpoint.kusto.local.kql import nodes
+from langgraph.checkpoint.kusto.local.kql import operator_nodes
 from langgraph.checkpoint.kusto.local.kql.errors import forbidden_dynamic
 from langgraph.checkpoint.kusto.local.kql.interface import Row
 from langgraph.checkpoint.kusto.local.kql.operators.registry import operator, row_count
@@ -82,19 +82,19 @@ class Top(Plan):
         return choose(count, found, key=self._term.key(run))
 
 
-def _term(node: nodes.SortKey, source: Plan, scope: Scope, name: str) -> SortTerm:
+def _term(node: operator_nodes.SortKey, source: Plan, scope: Scope, name: str) -> SortTerm:
     scalar = scope.binder.scalar(node.expression, scope.over(source.columns, name))
     if scalar.type == "dynamic":
         raise forbidden_dynamic()
     return SortTerm(scalar, node.descending, node.nulls_first)
 
 
-@operator(nodes.Sort)
-def _sort(source: Plan, node: nodes.Sort, scope: Scope) -> Plan:
+@operator(operator_nodes.Sort)
+def _sort(source: Plan, node: operator_nodes.Sort, scope: Scope) -> Plan:
     return Sort(source, tuple(_term(key, source, scope, "sort") for key in node.keys))
 
 
-@operator(nodes.Top)
-def _top(source: Plan, node: nodes.Top, scope: Scope) -> Plan:
+@operator(operator_nodes.Top)
+def _top(source: Plan, node: operator_nodes.Top, scope: Scope) -> Plan:
     count = row_count(node.count, scope, "top")
     return Top(source, _term(node.key, source, scope, "top"), count)

@@ -14,6 +14,7 @@ from langgraph.checkpoint.kusto.local.kql.plan import Plan, visible
 from langgraph.checkpoint.kusto.local.kql.run import Run
 from langgraph.checkpoint.kusto.local.kql.scalar import Values
 from langgraph.checkpoint.kusto.local.kql.scope import Scope
+from langgraph.checkpoint.kusto.local.kql.values import missing_value
 
 
 class Union(Plan):
@@ -51,7 +52,7 @@ class Union(Plan):
 
     def _branch_rows(self, number: int, run: Run) -> Iterable[Row]:
         places = list(self._places[number])
-        missing: list[Any] = ["" if column.type == "string" else None for column in self.columns]
+        missing: list[Any] = [missing_value(column.type) for column in self.columns]
         if self._labels is not None:
             missing[0] = self._labels[number]
         if None not in places and places == list(range(len(self._branches[number].columns))):
@@ -105,8 +106,8 @@ def _branches(
                 continue
             raise
         branches.append(plan)
-        plain = isinstance(expression, nodes.Name)
-        labels.append(expression.name if plain else f"union_arg{number}")  # type: ignore[union-attr]  # plain
+        label = expression.name if isinstance(expression, nodes.Name) else f"union_arg{number}"
+        labels.append(label)
     return branches, labels
 
 

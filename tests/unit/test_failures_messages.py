@@ -1,0 +1,49 @@
+"""Failures: what the errors say, which request failed and what to do about it."""
+
+from __future__ import annotations
+
+import pytest
+from shared.sdk_errors import COMMAND, INGEST, QUERY, REQUESTS, URI, from_sdk, one_api
+
+from langgraph.checkpoint.kusto._transport.failures import Kind, malformed, translate
+from langgraph.checkpoint.kusto.errors import PermissionDeniedError
+
+
+def test_a_request_names_itself() -> None:
+    assert str(QUERY) == f"query (database 'db' at {URI})"
+    assert str(COMMAND) == f"command (database 'db' at {URI})"
+    assert str(INGEST) == f"ingestion into Checkpoints (database 'db' at {URI})"
+
+
+@pytest.mark.parametrize(
+    ("kind", "role"),
+    [
+        ("query", "Database Viewer:"),
+        ("ingest", "Database Ingestor:"),
+        ("command", r"Database Viewer \(checks\) or Database Admin"),
+    ],
+)
+def test_a_missing_role_is_named(kind: Kind, role: str) -> None:
+    error = translate(from_sdk(kind, 403, one_api("no")), REQUESTS[kind])
+    with pytest.raises(PermissionDeniedError, match=f"grant it {role}"):
+        raise error
+
+
+def test_streaming_off_names_the_command_for_the_table() -> None:
+    text = str(translate(from_sdk("ingest", 404, None), INGEST))
+
+    assert "`.alter table Checkpoints policy streamingingestion enable`" in text
+    assert "portal" in text
+
+
+@pytest.mark.parametrize("missing", ["Table", "MappingPersistent"])
+def test_what_setup_makes_names_setup(missing: str) -> None:
+    body = one_api(f"Entity ID 'x' of kind '{missing}' was not found.")
+    text = str(translate(from_sdk("ingest", 400, body), INGEST))
+
+    assert "provision.kql" in text
+    assert "setup(create=True)" in text
+
+
+def test_malformed_names_the_request() -> None:
+    assert str(malformed(QUERY, "is cut")).startswith(f"the answer to the {QUERY} is cut; check")
