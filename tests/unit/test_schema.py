@@ -21,6 +21,11 @@ def test_provision_kql_is_the_schema() -> None:
     assert (ROOT / "provision.kql").read_text(encoding="utf-8") == _schema.provision_script()
 
 
+def test_versions_of_what_is_stored() -> None:
+    """Rows that are stored carry these; another number is another layout."""
+    assert (_schema.SCHEMA_VERSION, _schema.ROW_CODEC) == (1, 1)
+
+
 def test_the_names_are_fixed() -> None:
     assert [table.name for table in TABLES] == [
         "Checkpoints",

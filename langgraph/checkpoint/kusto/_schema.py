@@ -1,14 +1,16 @@
-"""Tables, columns, ingestion mappings, the view and the stored functions.
+"""Tables, columns, ingestion mappings, the view, and the commands that create all of it.
 
 The single source of the schema: `provision.kql` is `provision_script()` written to a file (a test
-proves that they are equal) and `setup(create=True)` runs `commands()`. No query of the saver stands
-here (see `_kql.py`) and nothing here talks to Kusto.
+proves that they are equal) and `setup(create=True)` runs `commands()`. The texts of the stored
+functions stand in `_functions.py`, those of the saver in `_kql.py`; nothing here talks to Kusto.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+
+from . import _functions
 
 SCHEMA_VERSION = 1
 """Version in the names of the ingestion mappings: a library newer than its tables fails loudly."""
@@ -30,8 +32,8 @@ RENEWAL_DAYS = 30
 longer than checkpoints, so no living checkpoint refers to an expired blob."""
 
 HOT_DAYS = 30
-FUNCTIONS = ("LiveCheckpoints", "ThreadTimeline")
-"""Stored functions for people who write KQL."""
+FUNCTIONS = tuple(function.name for function in _functions.FUNCTIONS)
+"""Names of the stored functions for people who write KQL."""
 
 FOREVER_DAYS = 365_000  # Kusto's own default for soft delete, 1,000 years
 
@@ -201,48 +203,6 @@ Checkpoints
 | summarize arg_max(checkpoint_id, parent_checkpoint_id, written_at, step, source, run_id)
     by thread_id, checkpoint_ns, epoch"""
 
-# A tombstone counts only when all its parts are there, so that a half-visible delete of a thread
-# never uncovers an older checkpoint.
-_LIVE_FUNCTION = """\
-    let parts_seen = CheckpointTombstones
-        | where scope == "epochs"
-        | distinct tombstone_id, part, parts
-        | summarize seen = count() by tombstone_id, parts
-        | where seen == parts
-        | project tombstone_id;
-    let killed = CheckpointTombstones
-        | where scope == "epochs"
-        | join kind=leftsemi parts_seen on tombstone_id
-        | mv-expand dead = split(ids, ",") to typeof(string)
-        | distinct dead;
-    Checkpoints
-    | join kind=leftanti killed on $left.epoch == $right.dead
-    | extend version = strcat(tostring(written_at), submission_id)
-    | summarize arg_max(version, parent_checkpoint_id, epoch, run_id, submission_id, written_at,
-        step, source, metadata, channel_versions, total_bytes, blob_rows)
-        by thread_id, checkpoint_ns, checkpoint_id
-    | project thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, epoch, run_id,
-        written_at, step, source, metadata, channel_versions, total_bytes, blob_rows, submission_id
-"""
-
-_TIMELINE_FUNCTION = """\
-    let pending = CheckpointWrites
-        | where thread_id == thread
-        | distinct submission_id, submission_row, checkpoint_ns, checkpoint_id, task_id, channel
-        | summarize tasks = count_distinct(task_id), channels = make_set(channel, 100),
-            errors = countif(channel == "__error__"),
-            interrupts = countif(channel == "__interrupt__")
-            by checkpoint_ns, checkpoint_id;
-    LiveCheckpoints()
-    | where thread_id == thread
-    | join kind=leftouter pending on checkpoint_ns, checkpoint_id
-    | sort by written_at asc, checkpoint_id asc
-    | extend since_previous = iff(row_number() == 1, timespan(null), written_at - prev(written_at))
-    | project written_at, since_previous, checkpoint_ns, step, source, checkpoint_id,
-        parent_checkpoint_id, run_id, tasks = coalesce(tasks, 0), channels,
-        errors = coalesce(errors, 0), interrupts = coalesce(interrupts, 0), total_bytes
-"""
-
 
 def create_table(table: Table) -> str:
     """Create the table, or add the columns it lacks."""
@@ -317,14 +277,8 @@ def alter_view_policies() -> Iterator[str]:
 
 def create_functions() -> Iterator[str]:
     """Create or replace the stored functions for people who write KQL."""
-    yield (
-        ".create-or-alter function with (folder='langgraph', docstring='Checkpoints that are not"
-        " deleted, one row each, without payload') LiveCheckpoints() {\n" + _LIVE_FUNCTION + "}"
-    )
-    yield (
-        ".create-or-alter function with (folder='langgraph', docstring='Steps of one thread in the"
-        " order they were written') ThreadTimeline(thread:string) {\n" + _TIMELINE_FUNCTION + "}"
-    )
+    for function in _functions.FUNCTIONS:
+        yield function.command
 
 
 def enable_streaming(table: Table) -> str:

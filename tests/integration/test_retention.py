@@ -1,0 +1,127 @@
+"""What a saver reads when retention has taken rows, by a clock that is set forward.
+
+Kusto drops rows by age, never before their period and at a time of its own after it: the table may
+lose a row before or after the view loses its record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from shared.places import Place, asked_seed, command, local_place, query
+from shared.threads import Chain, id_of, listed, noise, values_of
+
+from langgraph.checkpoint.kusto import AsyncKustoSaver, _core
+from langgraph.checkpoint.kusto._clock import TICKS_PER_DAY
+from langgraph.checkpoint.kusto.errors import IncompleteCheckpointError
+
+pytestmark = pytest.mark.local_only
+
+Advance = Callable[[float], None]
+
+
+@pytest.fixture
+def place() -> Iterator[Place]:
+    with local_place(seed=asked_seed()) as place:
+        yield place
+
+
+@pytest.fixture
+def advance(place: Place, monkeypatch: pytest.MonkeyPatch) -> Advance:
+    """Set the clocks of the server and of every saver forward, by days."""
+    ahead = 0.0
+    real = _core.now_ticks
+    monkeypatch.setattr(_core, "now_ticks", lambda: real() + int(ahead * TICKS_PER_DAY))
+
+    def advance(days: float) -> None:
+        nonlocal ahead
+        ahead += days
+        place.server.advance(days)
+
+    return advance
+
+
+def rows(place: Place, name: str) -> int:
+    return int(query(place, f"{name} | count")[0]["Count"])
+
+
+def retain(place: Place, entity: str, days: int) -> None:
+    command(place, f".alter-merge {entity} policy retention softdelete = {days}d")
+
+
+async def test_a_thread_in_use_stays_whole_and_loses_its_oldest_steps(
+    place: Place, async_saver: Any, advance: Advance
+) -> None:
+    chain = Chain(async_saver(), "used")
+    large = noise(50_000)
+    await chain.step(large=large, step=0)
+    for number in range(1, 9):  # 320 days, far beyond the 90 of rows and the 120 of values
+        advance(40)
+        await chain.step(step=number)
+        expected = {"large": large, "step": number}
+        assert await values_of(async_saver(), chain.place) == expected
+        found = await listed(async_saver(), chain.place)
+        steps = [item.checkpoint["channel_values"] for item in found]
+        assert steps == [
+            {"large": large, "step": step} for step in range(number, max(number - 3, -1), -1)
+        ]
+
+
+async def test_a_thread_nobody_used_is_gone_and_may_begin_again(
+    place: Place, async_saver: Any, advance: Advance
+) -> None:
+    chain = Chain(async_saver(), "idle")
+    await chain.step(a=1, large=noise(50_000))
+    await chain.saver.aput_writes(await chain.step(a=2), [("x", 1)], "task")
+    # Until it has seen them in Kusto, a saver answers with what it wrote itself.
+    assert len(await listed(chain.saver, chain.place)) == 2
+    advance(91)
+    for reader in (chain.saver, async_saver()):
+        assert await reader.aget_tuple(chain.place) is None
+        assert await listed(reader, chain.place) == []
+    assert [rows(place, name) for name in ("LatestCheckpoints", "LivePendingWrites()")] == [0, 0]
+    assert (rows(place, "CheckpointBlobs"), rows(place, "StepDurations()")) == (1, 0)
+    assert query(place, "StorageByThread() | project table_name, live_rows, dead_rows") == [
+        {"table_name": "CheckpointBlobs", "live_rows": 0, "dead_rows": 1}
+    ]
+
+    await chain.step(a=3, large=noise(50_000, 3))
+    assert await values_of(async_saver(), chain.place) == {"a": 3, "large": noise(50_000, 3)}
+    assert len(await listed(async_saver(), chain.place)) == 1
+
+
+async def test_when_the_view_keeps_longer_the_loss_is_said(
+    place: Place, async_saver: Callable[..., AsyncKustoSaver], advance: Advance
+) -> None:
+    """The view names a checkpoint whose row is gone: not an answer, and not another checkpoint."""
+    retain(place, "materialized-view LatestCheckpoints", 100)
+    chain = Chain(async_saver(), "view")
+    last = await chain.step(a=1)
+    advance(91)
+    assert (rows(place, "Checkpoints"), rows(place, "LatestCheckpoints")) == (0, 1)
+    reader = async_saver(visibility_timeout=0.2)
+    with pytest.raises(IncompleteCheckpointError, match=f"the row of checkpoint {id_of(last)}"):
+        await reader.aget_tuple(chain.place)
+    assert await reader.aget_tuple(last) is None
+    assert await listed(reader, chain.place) == []
+    await reader.adelete_thread("view")
+    advance(10)
+    assert rows(place, "LatestCheckpoints") == 0
+    assert await reader.aget_tuple(chain.place) is None
+
+
+async def test_when_the_table_keeps_longer_the_newest_is_not_found(
+    place: Place, async_saver: Callable[..., AsyncKustoSaver], advance: Advance
+) -> None:
+    """What an administrator gets who gives the table more days than the view."""
+    retain(place, "table Checkpoints", 100)
+    chain = Chain(async_saver(), "table")
+    last = await chain.step(a=1)
+    advance(91)
+    assert (rows(place, "Checkpoints"), rows(place, "LatestCheckpoints")) == (1, 0)
+    reader = async_saver()
+    assert await reader.aget_tuple(chain.place) is None
+    assert await values_of(reader, last) == {"a": 1}
+    assert len(await listed(reader, chain.place)) == 1

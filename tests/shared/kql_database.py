@@ -1,0 +1,135 @@
+"""Our tables and our view in memory, and a way to run KQL over them: the local server's engine.
+
+No HTTP and no encoding of rows: cells are what the queries look at, the rest is empty. No test
+stands here.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import orjson
+
+from langgraph.checkpoint.kusto import _schema
+from langgraph.checkpoint.kusto._clock import format_ticks, parse_ticks
+from langgraph.checkpoint.kusto.local.kql import (
+    Column,
+    FunctionDef,
+    ResultTable,
+    ViewDef,
+    run_query,
+)
+
+Cells = dict[str, Any]
+
+
+class Rows:
+    """One of our tables, in memory."""
+
+    def __init__(self, table: _schema.Table) -> None:
+        self.name = table.name
+        self.columns = tuple(Column(column.name, column.type) for column in table.columns)
+        self.data: list[tuple[Any, ...]] = []
+
+    def add(self, cells: Cells) -> None:
+        empty = {column.name: "" if column.type == "string" else None for column in self.columns}
+        assert set(cells) <= set(empty)
+        self.data.append(tuple({**empty, **cells}.values()))
+
+    def scan(
+        self,
+        equals: Mapping[str, frozenset[str]],
+        columns: frozenset[str] | None,
+        with_ingestion_time: bool,
+    ) -> Iterable[tuple[Any, ...]]:
+        assert not with_ingestion_time, "our queries never look at it"
+        at = {column.name: place for place, column in enumerate(self.columns)}
+        for row in self.data:
+            if all(row[at[name]] in allowed for name, allowed in equals.items()):
+                yield row
+
+
+class Database:
+    """Our tables and the view, and a way to ask."""
+
+    database = "db"
+
+    def __init__(self) -> None:
+        self._tables = {table.name: Rows(table) for table in _schema.TABLES}
+        self._now = 0
+        query = _schema.create_view().partition("{\n")[2].removesuffix("\n}")
+        self._view = ViewDef(_schema.LATEST, _schema.CHECKPOINTS, query)
+
+    def table(self, name: str) -> Rows | None:
+        return self._tables.get(name)
+
+    def function(self, name: str) -> FunctionDef | None:
+        return None
+
+    def view(self, name: str) -> ViewDef | None:
+        return self._view if name == self._view.name else None
+
+    def checkpoint(self, submission_id: str, checkpoint_id: str, epoch: str, **cells: Any) -> None:
+        """Add a row, written after all others unless told otherwise."""
+        self._add(
+            _schema.CHECKPOINTS,
+            {"checkpoint_id": checkpoint_id, "epoch": epoch, "submission_id": submission_id},
+            {"row_bytes": 10, "total_bytes": 10, **cells},
+        )
+
+    def blob(self, blob_id: str, chunk: int = 0, **cells: Any) -> None:
+        self._add(_schema.BLOBS, {"blob_id": blob_id, "chunk": chunk}, cells)
+
+    def write(self, submission_id: str, checkpoint_id: str, epoch: str, **cells: Any) -> None:
+        self._add(
+            _schema.WRITES,
+            {"checkpoint_id": checkpoint_id, "epoch": epoch, "submission_id": submission_id},
+            {"submission_row": 0, "submission_rows": 1, "row_bytes": 1, **cells},
+        )
+
+    def kill(self, *epochs: str, parts: int = 1, **cells: Any) -> None:
+        """Add one part of a tombstone."""
+        self._add(
+            _schema.TOMBSTONES,
+            {"tombstone_id": f"t{self._now}", "scope": "epochs", "ids": ",".join(epochs)},
+            {"part": 0, "parts": parts, **cells},
+        )
+
+    def ingest(self, table: str, lines: Iterable[bytes]) -> None:
+        """Add rows as the library sends them."""
+        for line in lines:
+            body = orjson.loads(line)
+            self._tables[table].add({**body, "written_at": parse_ticks(body["written_at"])})
+
+    def _add(self, table: str, own: Cells, cells: Cells) -> None:
+        self._now += 1
+        self._tables[table].add({"thread_id": "t", "written_at": self._now, **own, **cells})
+
+    def ask(self, text: str, **parameters: Any) -> list[list[Cells]]:
+        """Run a text; what Kusto leaves open is decided by chance, which no test may feel."""
+        found: list[ResultTable] = run_query(
+            text, parameters, self, now_ticks=0, rng=random.Random(0)
+        )
+        return [
+            [dict(zip([c.name for c in table.columns], row, strict=True)) for row in table.rows]
+            for table in found
+        ]
+
+    def answer(self, text: str, **parameters: Any) -> list[list[Cells]]:
+        """Ask, and give moments as text, as they come over HTTP."""
+        return [
+            [
+                {
+                    name: format_ticks(value) if name == "written_at" else value
+                    for name, value in row.items()
+                }
+                for row in rows
+            ]
+            for rows in self.ask(text, **parameters)
+        ]
+
+
+def column(rows: list[Cells], name: str) -> list[Any]:
+    return sorted(row[name] for row in rows)
