@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from langgraph.checkpoint.kusto import errors
-
+from .refusals import refused
 from .savers import MakeSaver
 from .threads import Chain, config_of, listed, new_checkpoint, new_id, values_of
 
@@ -101,36 +100,44 @@ class IdBodies:
         ids=["empty", "nothing", "None", "empty text", "no dict"],
     )
     async def test_no_thread_id_is_refused_by_every_method(self, saver: Any, config: Any) -> None:
-        with pytest.raises(errors.MissingThreadIdError, match="thread_id") as refused:
-            await saver.aget_tuple(config)
-        assert isinstance(refused.value, ValueError)
-        with pytest.raises(errors.MissingThreadIdError):
-            await saver.aput(config, new_checkpoint(), {}, {})
-        with pytest.raises(errors.MissingThreadIdError):
-            await saver.aput_writes(config, [("a", 1)], "task")
-        with pytest.raises(errors.MissingThreadIdError):
-            await listed(saver, config)
+        message = (
+            'the config has no thread_id; pass {"configurable": {"thread_id":'
+            ' "<any non-empty text>"}}'
+        )
+        for call in (
+            saver.aget_tuple(config),
+            saver.aput(config, new_checkpoint(), {}, {}),
+            saver.aput_writes(config, [("a", 1)], "task"),
+            listed(saver, config),
+        ):
+            error = await refused(call, "MissingThreadIdError", message)
+            assert isinstance(error, ValueError)
 
     @pytest.mark.parametrize("thread_id", [None, ""])
     async def test_no_thread_is_deleted_without_an_id(self, saver: Any, thread_id: Any) -> None:
-        with pytest.raises(errors.MissingThreadIdError):
-            await saver.adelete_thread(thread_id)
+        await refused(
+            saver.adelete_thread(thread_id),
+            "MissingThreadIdError",
+            "the config has no thread_id; pass",
+        )
 
     async def test_text_that_no_column_can_hold_is_refused(
         self, saver: Any, thread_id: str
     ) -> None:
         lone = "a\ud800"
-        with pytest.raises(errors.InvalidConfigError, match="lone surrogate"):
-            await saver.aget_tuple(config_of(lone))
-        with pytest.raises(errors.InvalidConfigError, match="checkpoint_ns"):
-            await saver.aput(config_of(thread_id, lone), new_checkpoint(), {}, {})
-        with pytest.raises(errors.InvalidConfigError, match="channel"):
-            await saver.aput(config_of(thread_id), new_checkpoint({lone: 1}), {}, {lone: 1})
-        with pytest.raises(errors.InvalidConfigError, match="task_id"):
-            await saver.aput_writes(config_of(thread_id, "", new_id()), [("a", 1)], lone)
-        with pytest.raises(errors.InvalidConfigError, match="empty id"):
-            checkpoint = new_checkpoint()
-            checkpoint["id"] = ""
-            await saver.aput(config_of(thread_id), checkpoint, {}, {})
-        with pytest.raises(errors.InvalidConfigError, match="65536"):
-            await saver.aget_tuple(config_of("x" * 70_000))
+        place, checkpoint = config_of(thread_id), new_checkpoint()
+        empty: Any = {**checkpoint, "id": ""}
+        remedy = "'a\\ud800' holds a lone surrogate, which no text column can hold; decode it"
+        writes = [("a", 1)]
+        at = config_of(thread_id, "", new_id())
+        for call, message in (
+            (saver.aget_tuple(config_of(lone)), f"thread_id {remedy}"),
+            (saver.aput(config_of(thread_id, lone), checkpoint, {}, {}), f"checkpoint_ns {remedy}"),
+            (saver.aput(place, new_checkpoint({lone: 1}), {}, {lone: 1}), f"channel {remedy}"),
+            (saver.aput_writes(at, writes, lone), f"task_id {remedy}"),
+            (saver.aput_writes(at, writes, "task", lone), f"task_path {remedy}"),
+            (saver.aput_writes(at, [(lone, 1)], "task"), f"channel {remedy}"),
+            (saver.aput(place, empty, {}, {}), "an empty id; use any non-empty text"),
+            (saver.aget_tuple(config_of("x" * 70_000)), "more than 65536; shorten it"),
+        ):
+            await refused(call, "InvalidConfigError", message)

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import json
+import pickle
 from typing import Any
 
 import pytest
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
 from langgraph.checkpoint.kusto import _codec
-from langgraph.checkpoint.kusto._codec import deserialize, serialize
+from langgraph.checkpoint.kusto._codec import (
+    check_serde,
+    deserialize,
+    deserialize_dict,
+    serialize,
+)
 from langgraph.checkpoint.kusto.errors import (
     DeserializationError,
+    InvalidOptionError,
     SerializationError,
     ValueTooLargeError,
 )
@@ -70,11 +78,21 @@ def test_a_failing_serializer(error: Exception) -> None:
         ("tag", 5),
         (None, b"x"),
         (b"", b""),
+        ("\ud800", b"x"),
+        ("t" * 1_025, b"x"),
+        ("é" * 513, b"x"),
     ],
 )
 def test_a_serializer_that_gives_no_tag_and_bytes(dumped: Any) -> None:
     with pytest.raises(SerializationError, match="channel 'x' cannot be serialised"):
         serialize(Serde(dumped), 1, "channel 'x'")
+
+
+@pytest.mark.parametrize("tag", [b"raw", None, 5])
+def test_a_tag_of_another_type_is_named(tag: Any) -> None:
+    with pytest.raises(SerializationError, match="gave a tag of type") as caught:
+        serialize(Serde((tag, b"x")), 1, "channel 'x'")
+    assert f"a tag of type {type(tag).__name__}, not str" in str(caught.value)
 
 
 def test_bytes_are_not_copied() -> None:
@@ -125,3 +143,43 @@ def test_a_value_that_cannot_be_read_back() -> None:
 def test_a_value_of_another_serializer() -> None:
     with pytest.raises(DeserializationError, match="stored as 'msgpack\\+aes'"):
         deserialize(JsonPlusSerializer(), ("msgpack+aes", b"x"), "channel 'x'")
+
+
+def test_the_longest_tag() -> None:
+    assert serialize(Serde(("é" * 512, b"x")), 1, "x") == ("é" * 512, b"x")
+    with pytest.raises(SerializationError, match="a tag of more than 1024 bytes"):
+        serialize(Serde(("é" * 512 + "x", b"x")), 1, "x")
+
+
+def test_what_was_a_dict_is_read_back_as_one() -> None:
+    class Loads(Serde):
+        def loads_typed(self, data: tuple[str, bytes]) -> Any:
+            return self._dumped
+
+    found = {"a": 1}
+    assert deserialize_dict(Loads(found), ("raw", b""), "the body") is found
+    with pytest.raises(DeserializationError) as caught:
+        deserialize_dict(Loads([1]), ("raw", b""), "the body of checkpoint '7'")
+    assert str(caught.value) == (
+        "the body of checkpoint '7', stored as 'raw', cannot be read back: the serializer gave a"
+        " list, not a dict. Read it with the serde it was written with"
+    )
+    with pytest.raises(DeserializationError, match=r"ValueError: no\."):
+        deserialize_dict(Serde(error=ValueError("no")), ("raw", b""), "the body")
+
+
+def test_what_is_a_serializer() -> None:
+    for serde in (JsonPlusSerializer(), Serde(), pickle, json):
+        check_serde(serde)
+
+    class Half:
+        dumps_typed = dumps = len
+        loads = 5
+
+    for no_serde in (5, None, object(), "pickle", Half(), JsonPlusSerializer.dumps_typed):
+        with pytest.raises(InvalidOptionError) as caught:
+            check_serde(no_serde)
+        assert str(caught.value) == (
+            "serde must have dumps_typed and loads_typed, as LangGraph's JsonPlusSerializer has"
+            f" them; {type(no_serde).__name__} has not"
+        )

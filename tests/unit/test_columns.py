@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import math
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -75,6 +76,8 @@ class Plain:
         (True, True),
         (5, 5),
         (2**63, str(2**63)),
+        (2**2_000 - 1, str(2**2_000 - 1)),
+        (2**2_000, "0x1" + "0" * 500),
         (-(2**70), str(-(2**70))),
         (1.5, 1.5),
         (Score(1.5), 1.5),
@@ -130,7 +133,31 @@ def test_depth_is_bounded() -> None:
     assert "end" not in copied
 
 
+@pytest.mark.parametrize("wrap", [lambda value: [value], lambda value: {"k": value}])
+def test_twelve_levels_are_copied(wrap: Callable[[Any], Any]) -> None:
+    value, copy = wrap("end"), "end"
+    for _ in range(11):
+        value = wrap(value)
+    for _ in range(12):
+        copy = wrap(copy)
+
+    assert kql_columns({"v": value}, {})["metadata"] == {"v": copy}
+    cut = orjson.dumps(kql_columns({"v": wrap(value)}, {})["metadata"]).decode()
+    assert "end" not in cut
+    assert cut.count("[" if isinstance(value, list) else '"k"') == 12
+
+
 # ----------------------------------------------------------------------------------------- bounds
+
+
+def test_a_copy_has_up_to_64_kib() -> None:
+    texts = ["x" * 4_000] * 16
+    rest = 65_536 - len(orjson.dumps(["v", [*texts, ""]]))
+    exact, over = [*texts, "x" * rest], [*texts, "x" * (rest + 1)]
+
+    assert kql_columns({"v": exact}, {})["metadata"] == {"v": exact}
+    assert kql_columns({"v": over}, {})["metadata"] == {"_left_out": ["v"]}
+    assert kql_columns({"v": exact, "w": 1}, {})["metadata"] == {"v": exact, "_left_out": ["w"]}
 
 
 def test_what_does_not_fit_is_named() -> None:
@@ -157,6 +184,7 @@ def test_the_largest_copy_there_is(character: str) -> None:
     for name in ("metadata", "channel_versions"):
         assert len(orjson.dumps(columns[name])) < 2.5 * COPY_BYTES < DYNAMIC_BYTES
         assert len(columns[name]["_left_out"]) == 100
+        assert {len(left_out) for left_out in columns[name]["_left_out"]} == {100}
     assert len(columns["source"]) == 4_096
 
 

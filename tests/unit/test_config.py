@@ -13,6 +13,8 @@ from langgraph.checkpoint.kusto._config import (
     MAX_ID_BYTES,
     Place,
     as_config,
+    check_dict,
+    check_optional,
     check_text,
     checkpoint_map_of,
     configurable_of,
@@ -70,6 +72,57 @@ def test_thread_ids_become_text(given_id: Any, text: str) -> None:
     assert read_place(config(thread_id=given_id)).thread_id == text
 
 
+@pytest.mark.parametrize(
+    "given_id",
+    [
+        *(b"t", bytearray(b"t"), memoryview(b"t"), ["t"], ("t",), {"t"}, frozenset({"t"})),
+        config(thread_id="t"),
+    ],
+)
+def test_what_only_prints_is_no_thread_id(given_id: Any) -> None:
+    kind = type(given_id).__name__
+    with pytest.raises(InvalidConfigError) as caught:
+        read_place(config(thread_id=given_id))
+    assert str(caught.value) == (
+        f"thread_id must be text, or a number or UUID that prints as it, not {kind};"
+        " pass the id alone"
+    )
+
+
+class Unprintable:
+    def __str__(self) -> str:
+        raise RuntimeError("no")
+
+
+@pytest.mark.parametrize("name", ["thread_id", "run_id"])
+def test_an_id_that_cannot_be_printed(name: str) -> None:
+    read = read_place if name == "thread_id" else run_id_of
+    with pytest.raises(InvalidConfigError) as caught:
+        read({"configurable": {name: Unprintable()}})
+    assert str(caught.value) == (
+        f"{name} is a Unprintable, which cannot be printed (RuntimeError: no); pass text"
+    )
+    assert isinstance(caught.value.__cause__, RuntimeError)
+
+
+@pytest.mark.parametrize("given_config", [None, [], "t", 5])
+def test_a_config_is_a_dict(given_config: Any) -> None:
+    kind = type(given_config).__name__
+    with pytest.raises(InvalidConfigError) as caught:
+        read_place(given_config)
+    assert str(caught.value) == (
+        f"the config must be a dict, not {kind};"
+        ' pass {"configurable": {"thread_id": "<any non-empty text>"}}'
+    )
+    assert not isinstance(caught.value, MissingThreadIdError)
+
+
+def test_what_has_to_be_a_dict() -> None:
+    assert check_dict("metadata", {"a": 1}, "pass {}") == {"a": 1}
+    with pytest.raises(InvalidConfigError, match=r"^metadata must be a dict, not set; pass \{\}$"):
+        check_dict("metadata", set(), "pass {}")
+
+
 class Blank:
     def __str__(self) -> str:
         return ""
@@ -102,13 +155,15 @@ def test_what_a_config_leaves_open() -> None:
         "t", "", None
     )
     assert read_place(config(thread_id="t", checkpoint_id="")).checkpoint_id is None
+    assert check_optional("before", "") is check_optional("before", None) is None
+    assert check_optional("before", "1") == "1"
     assert Place("t", None, None).namespace == ""
     assert Place("t", "child", None).namespace == "child"
     assert Place("t", None, None).key("7") == CheckpointKey("t", "", "7")
 
 
 @pytest.mark.parametrize("field", ["checkpoint_ns", "checkpoint_id"])
-@pytest.mark.parametrize("value", [5, b"x", ["x"], THREAD])
+@pytest.mark.parametrize("value", [5, b"x", ["x"], THREAD, 0, False, b"", []])
 def test_other_ids_have_to_be_text(field: str, value: Any) -> None:
     with pytest.raises(InvalidConfigError, match=f"^{field} must be text, not "):
         read_place({"configurable": {"thread_id": "t", field: value}})
@@ -184,6 +239,12 @@ def test_a_run_id_that_cannot_be_stored() -> None:
 )
 def test_checkpoint_map(found: Any, expected: dict[str, str]) -> None:
     assert checkpoint_map_of(config(thread_id="t", checkpoint_map=found)) == expected
+
+
+@pytest.mark.parametrize("found", [{"": "\ud800"}, {"\ud800": "1"}, {"x" * 65_537: "1"}])
+def test_a_checkpoint_map_that_cannot_be_asked_for(found: Any) -> None:
+    with pytest.raises(InvalidConfigError, match=r"^checkpoint_map .*(decode|shorten)"):
+        checkpoint_map_of(config(thread_id="t", checkpoint_map=found))
 
 
 def test_checkpoint_map_of_a_config_without_one() -> None:

@@ -215,9 +215,11 @@ def test_what_cannot_be_compared_exactly(wanted: Mapping[Any, Any], place: str) 
     assert str(caught.value).startswith(place)
 
 
-@pytest.mark.parametrize("wanted", [["a"], "a", 1, {"a"}])
+@pytest.mark.parametrize("wanted", [["a"], "a", 1, {"a"}, [], (), "", 0, False])
 def test_a_filter_is_a_dict(wanted: Any) -> None:
-    with pytest.raises(UnsupportedFilterError, match="filter must be a dict, not "):
+    kind = type(wanted).__name__
+    message = rf"^filter must be a dict, not {kind}; pass the metadata to look for$"
+    with pytest.raises(UnsupportedFilterError, match=message):
         check_filter(wanted)
 
 

@@ -12,6 +12,9 @@ from .errors import InvalidConfigError, MissingThreadIdError
 MAX_ID_BYTES = 65_536
 """Longest id, namespace, channel or task path, in UTF-8; well under a Kusto cell."""
 
+_CONTAINERS = (bytes, bytearray, memoryview, Mapping, list, tuple, set, frozenset)
+"""What prints as something, but was hardly meant as an id: `b"t"` would become `b't'`."""
+
 
 @dataclass(frozen=True)
 class Place:
@@ -40,7 +43,12 @@ def read_place(config: Mapping[str, Any]) -> Place:
     """
     configurable = configurable_of(config)
     given = configurable.get("thread_id")
-    thread_id = "" if given is None else str(given)
+    if isinstance(given, _CONTAINERS):
+        raise InvalidConfigError(
+            f"thread_id must be text, or a number or UUID that prints as it, not"
+            f" {type(given).__name__}; pass the id alone"
+        )
+    thread_id = "" if given is None else _printed("thread_id", given)
     if not thread_id:
         raise MissingThreadIdError
     namespace = configurable.get("checkpoint_ns")
@@ -48,12 +56,13 @@ def read_place(config: Mapping[str, Any]) -> Place:
     return Place(
         thread_id=check_text("thread_id", thread_id),
         checkpoint_ns=None if namespace is None else check_text("checkpoint_ns", namespace),
-        checkpoint_id=check_text("checkpoint_id", checkpoint_id) if checkpoint_id else None,
+        checkpoint_id=check_optional("checkpoint_id", checkpoint_id),
     )
 
 
 def configurable_of(config: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return `config["configurable"]`; without one there is no thread id either."""
+    check_dict("the config", config, 'pass {"configurable": {"thread_id": "<any non-empty text>"}}')
     configurable = config.get("configurable")
     if not isinstance(configurable, Mapping):
         raise MissingThreadIdError
@@ -66,7 +75,7 @@ def run_id_of(config: Mapping[str, Any]) -> str:
         values = config.get(part)
         found = values.get("run_id") if isinstance(values, Mapping) else None
         if found:
-            return check_text("run_id", str(found))
+            return check_text("run_id", _printed("run_id", found))
     return ""
 
 
@@ -75,7 +84,37 @@ def checkpoint_map_of(config: Mapping[str, Any]) -> dict[str, str]:
     found = configurable_of(config).get("checkpoint_map")
     if not isinstance(found, Mapping):
         return {}
-    return {str(namespace): str(item) for namespace, item in found.items() if item}
+    return {
+        check_text("checkpoint_map", str(namespace)): check_text("checkpoint_map", str(item))
+        for namespace, item in found.items()
+        if item
+    }
+
+
+def check_dict(name: str, value: Any, remedy: str) -> Mapping[str, Any]:
+    """Return what has to be a dict.
+
+    Raises:
+        InvalidConfigError: It is something else.
+    """
+    if not isinstance(value, Mapping):
+        raise InvalidConfigError(f"{name} must be a dict, not {type(value).__name__}; {remedy}")
+    return value
+
+
+def check_optional(name: str, value: Any) -> str | None:
+    """Return text that can be stored as it is; None when it is empty or not there."""
+    return None if value is None else check_text(name, value) or None
+
+
+def _printed(name: str, value: Any) -> str:
+    try:
+        return str(value)
+    except Exception as error:
+        raise InvalidConfigError(
+            f"{name} is a {type(value).__name__}, which cannot be printed"
+            f" ({type(error).__name__}: {error}); pass text"
+        ) from error
 
 
 def check_text(name: str, value: Any) -> str:

@@ -5,7 +5,8 @@ Serialising happens when these are called, so a caller's live containers may cha
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import operator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, cast
 
@@ -22,14 +23,15 @@ from langgraph.checkpoint.serde.base import SerializerProtocol
 
 from ._assembly import RawCheckpoint
 from ._caches import Manifests
-from ._codec import deserialize, serialize
+from ._codec import deserialize, deserialize_dict, serialize
 from ._columns import kql_columns
 from ._config import (
     Place,
     as_config,
+    check_dict,
+    check_optional,
     check_text,
     checkpoint_map_of,
-    configurable_of,
     run_id_of,
 )
 from ._core import oldest_reusable
@@ -53,17 +55,14 @@ def put_request(
     LangGraph hands over every value each time. A large one whose channel is not among the new
     versions, and whose stored copy the parent's manifest names, is referred to instead.
     """
-    key = place.key(check_text("checkpoint id", checkpoint["id"]))
-    if not key.checkpoint_id:
-        raise InvalidConfigError("the checkpoint has an empty id; use any non-empty text")
-    full_metadata = get_checkpoint_metadata(config, metadata)
-    body: dict[str, Any] = dict(checkpoint)
-    channels: Mapping[str, Any] = body.pop("channel_values", None) or {}
-    versions: Mapping[str, Any] = checkpoint.get("channel_versions") or {}
-    where = (
-        f"checkpoint {key.checkpoint_id!r}, namespace {key.checkpoint_ns!r}, thread"
-        f" {key.thread_id!r}"
-    )
+    body = dict(check_dict("the checkpoint", checkpoint, "pass one as LangGraph makes them"))
+    check_dict("new_versions", new_versions, "pass the channels that changed, {} for none")
+    key = place.key(_checkpoint_id_of(body))
+    full_metadata = _full_metadata(config, metadata)
+    channels = _part_of(body, "channel_values")
+    versions = _part_of(body, "channel_versions")
+    body.pop("channel_values", None)
+    where = _named(key)
     values: dict[str, Typed] = {}
     reused: dict[str, BlobRef] = {}
     parent = place.key(place.checkpoint_id) if place.checkpoint_id else None
@@ -91,6 +90,40 @@ def put_request(
     )
 
 
+def _checkpoint_id_of(checkpoint: Mapping[str, Any]) -> str:
+    if checkpoint.get("id") is None:
+        raise InvalidConfigError("the checkpoint has no id; use any non-empty text")
+    checkpoint_id = check_text("checkpoint id", checkpoint["id"])
+    if not checkpoint_id:
+        raise InvalidConfigError("the checkpoint has an empty id; use any non-empty text")
+    return checkpoint_id
+
+
+def _part_of(checkpoint: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = checkpoint.get(name)
+    remedy = "pass a dict by channel, {} for none"
+    return {} if found is None else check_dict(f"the checkpoint's {name}", found, remedy)
+
+
+def _full_metadata(config: RunnableConfig, metadata: CheckpointMetadata) -> CheckpointMetadata:
+    """Add what LangGraph takes into the metadata from the config."""
+    check_dict("metadata", metadata, "pass {} for none")
+    for part in ("metadata", "configurable"):
+        name, values = f"config[{part!r}]", config.get(part)
+        for key in check_dict(name, values, "leave it out for none") if values else ():
+            if not isinstance(key, str):
+                raise InvalidConfigError(f"{name} has the key {key!r:.100}; keys must be text")
+    return get_checkpoint_metadata(config, metadata)
+
+
+def _named(key: CheckpointKey) -> str:
+    """Name a checkpoint in an error."""
+    return (
+        f"checkpoint {key.checkpoint_id!r}, namespace {key.checkpoint_ns!r}, thread"
+        f" {key.thread_id!r}"
+    )
+
+
 def writes_request(
     serde: SerializerProtocol,
     config: RunnableConfig,
@@ -99,7 +132,7 @@ def writes_request(
     task_id: str,
     task_path: str,
 ) -> WritesRequest:
-    """Serialise one `put_writes`; `writes` is anything one can iterate over."""
+    """Serialise one `put_writes`; `writes` is anything that gives pairs."""
     if not place.checkpoint_id:
         raise InvalidConfigError(
             "put_writes needs config['configurable']['checkpoint_id'], the checkpoint the task runs"
@@ -107,12 +140,9 @@ def writes_request(
         )
     key = place.key(place.checkpoint_id)
     items: list[tuple[int, str, Typed]] = []
-    for position, (channel, value) in enumerate(writes):
+    for position, (channel, value) in enumerate(_pairs(writes)):
         check_text("channel", channel)
-        where = (
-            f"write to channel {channel!r} of task {task_id!r}, checkpoint {key.checkpoint_id!r},"
-            f" thread {key.thread_id!r}"
-        )
+        where = f"write to channel {channel!r} of task {task_id!r}, {_named(key)}"
         index = WRITES_IDX_MAP.get(channel, position)
         items.append((index, channel, serialize(serde, value, where)))
     return WritesRequest(
@@ -124,15 +154,80 @@ def writes_request(
     )
 
 
+def _pairs(writes: Any) -> Iterator[tuple[Any, Any]]:
+    """Give channels and values; text of two characters is no pair of them."""
+    remedy = "pass [(channel, value), ...]"
+    if not isinstance(writes, Iterable) or isinstance(writes, str | bytes | Mapping):
+        raise InvalidConfigError(
+            f"writes must be pairs of channel and value, not {type(writes).__name__}; {remedy}"
+        )
+    for position, item in enumerate(writes):
+        if not isinstance(item, tuple | list) or len(item) != 2:
+            raise InvalidConfigError(
+                f"write {position} is no pair of channel and value, but"
+                f" {type(item).__name__}; {remedy}"
+            )
+        yield item[0], item[1]
+
+
+def list_limit(limit: int | None) -> int | None:
+    """Read how many a list gives at most; 0 or less means none.
+
+    Raises:
+        InvalidConfigError: It is not a whole number.
+    """
+    if limit is None:
+        return None
+    if isinstance(limit, bool) or not hasattr(limit, "__index__"):
+        raise InvalidConfigError(
+            f"limit must be a whole number, or None for all, not {type(limit).__name__}"
+        )
+    return max(operator.index(limit), 0)
+
+
+def next_version(current: Any) -> int:
+    """Count on from a channel version: a number, or text that begins with one and a dot.
+
+    Raises:
+        InvalidConfigError: It is something else.
+    """
+    if current is None:
+        return 1
+    try:
+        number = current.split(".")[0] if isinstance(current, str) else current + 0
+        return int(number) + 1
+    except (ValueError, OverflowError, TypeError):
+        raise InvalidConfigError(
+            f"the channel version {current!r:.100} ({type(current).__name__}) has no number to"
+            " count on from; use those of get_next_version, or numbers"
+        ) from None
+
+
 def list_range(place: Place | None, before: RunnableConfig | None) -> ListRange:
     """Read what a list ranges over; of `before` only the checkpoint id counts, as text."""
-    bound = None if before is None else configurable_of(before).get("checkpoint_id")
+    bound = None
+    if before is not None:
+        remedy = 'pass {"configurable": {"checkpoint_id": "<an id>"}}'
+        configurable = check_dict("before", before, remedy).get("configurable")
+        bound = check_dict("before['configurable']", configurable, remedy).get("checkpoint_id")
     return ListRange(
         thread_id=None if place is None else place.thread_id,
         checkpoint_ns=None if place is None else place.checkpoint_ns,
         checkpoint_id=None if place is None else place.checkpoint_id,
-        before=check_text("before", bound) if bound else None,
+        before=check_optional("before", bound),
     )
+
+
+def metadata_of(
+    serde: SerializerProtocol, key: CheckpointKey, metadata: Typed
+) -> CheckpointMetadata:
+    """Deserialise the metadata of a checkpoint.
+
+    Raises:
+        DeserializationError: It cannot be read back.
+    """
+    found = deserialize_dict(serde, metadata, f"the metadata of {_named(key)}")
+    return cast(CheckpointMetadata, found)
 
 
 def checkpoint_tuple(serde: SerializerProtocol, raw: RawCheckpoint) -> CheckpointTuple:
@@ -142,9 +237,9 @@ def checkpoint_tuple(serde: SerializerProtocol, raw: RawCheckpoint) -> Checkpoin
         DeserializationError: A value cannot be read back; the message names its channel.
     """
     key = raw.key
-    where = f"checkpoint {key.checkpoint_id!r} of thread {key.thread_id!r}"
+    where = _named(key)
     load = partial(deserialize, serde)
-    checkpoint = load(raw.checkpoint, f"the body of {where}")
+    checkpoint = deserialize_dict(serde, raw.checkpoint, f"the body of {where}")
     checkpoint["channel_values"] = {
         channel: load(value, f"channel {channel!r} of {where}")
         for channel, value in raw.values.items()
@@ -156,13 +251,16 @@ def checkpoint_tuple(serde: SerializerProtocol, raw: RawCheckpoint) -> Checkpoin
     return CheckpointTuple(
         config=cast(RunnableConfig, as_config(key)),
         checkpoint=cast(Checkpoint, checkpoint),
-        metadata=load(raw.metadata, f"the metadata of {where}"),
+        metadata=metadata_of(serde, key, raw.metadata),
         parent_config=parent,
         pending_writes=[
             (
                 write.task_id,
                 write.channel,
-                load(write.value, f"a write of task {write.task_id!r} of {where}"),
+                load(
+                    write.value,
+                    f"the write to channel {write.channel!r} of task {write.task_id!r}, {where}",
+                ),
             )
             for write in raw.writes
         ],

@@ -20,10 +20,14 @@ def check_filter(wanted: Mapping[str, Any] | None) -> dict[str, Any] | None:
     Raises:
         UnsupportedFilterError: A key is not text, or a value is not JSON.
     """
-    if not wanted:
+    if wanted is None:
         return None
     if not isinstance(wanted, Mapping):
-        raise UnsupportedFilterError(f"filter must be a dict, not {type(wanted).__name__}")
+        raise UnsupportedFilterError(
+            f"filter must be a dict, not {type(wanted).__name__}; pass the metadata to look for"
+        )
+    if not wanted:
+        return None
     try:
         _check(wanted, "filter")
     except RecursionError:

@@ -38,7 +38,7 @@ from ._rows import (
 )
 from ._tombstones import killed_epochs, tombstones_from_rows
 from ._values import Encoded, decode_value
-from .errors import IncompleteCheckpointError, ResultTooLargeError
+from .errors import IncompleteCheckpointError, ResultTooLargeError, UnknownCodecError
 
 logger = logging.getLogger(__name__)
 
@@ -170,6 +170,11 @@ def _key_of(record: Mapping[str, Any]) -> CheckpointKey:
 def _entry_from_row(record: Mapping[str, Any]) -> ListEntry:
     key = _key_of(record)
     where = f"the metadata of checkpoint {key.checkpoint_id!r} of thread {key.thread_id!r}"
+    if record["written_at"] is None:
+        raise UnknownCodecError(
+            f"checkpoint {key.checkpoint_id!r} of thread {key.thread_id!r} has no written_at: this"
+            " library did not write it, or with a changed ingestion mapping; see `saver.setup()`"
+        )
     return ListEntry(
         key=key,
         order=(parse_ticks(record["written_at"]), record["submission_id"]),
@@ -271,7 +276,10 @@ class Listing:
     """
 
     def __init__(
-        self, scope: ListRange, limit: int | None, matches: Callable[[Typed], bool] | None
+        self,
+        scope: ListRange,
+        limit: int | None,
+        matches: Callable[[CheckpointKey, Typed], bool] | None,
     ) -> None:
         self._scope = scope
         self._left = limit
@@ -292,7 +300,7 @@ class Listing:
                 continue
             found = await read_entries(core, self._take_group(), self._scope.thread_id)
             if self._matches is not None:
-                found = [raw for raw in found if self._matches(raw.metadata)]
+                found = [raw for raw in found if self._matches(raw.key, raw.metadata)]
             if self._left is not None:
                 self._left -= len(found)
             if found:
@@ -306,7 +314,9 @@ class Listing:
         self._entries.extend(
             entry
             for entry in page.entries
-            if self._matches is None or entry.metadata is None or self._matches(entry.metadata)
+            if self._matches is None
+            or entry.metadata is None
+            or self._matches(entry.key, entry.metadata)
         )
 
     def _take_group(self) -> list[ListEntry]:

@@ -85,12 +85,42 @@ def _check_columns(table: Table, found: Mapping[str, Any]) -> None:
 
 async def _check_mapping(core: Core, table: Table) -> None:
     answer = await core.command(_kql.show_mappings(table.name))
-    names = {record["Name"] for record in answer.records()}
-    if table.mapping not in names:
+    mappings = {record["Name"]: record.get("Mapping") for record in answer.records()}
+    if table.mapping not in mappings:
         raise SchemaTooOldError(
             f"table {table.name} has no ingestion mapping {table.mapping}: it was made for another"
             f" version of this library; {_REMEDY}"
         )
+    paths = _paths_by_column(mappings[table.mapping])
+    names = [column.name for column in table.columns]
+    lost = [name for name in names if paths.get(name) not in ("", f"$.{name}", f"$['{name}']")]
+    if paths and lost:
+        raise SchemaTooOldError(
+            f"the ingestion mapping {table.mapping} was changed: what belongs in {', '.join(lost)}"
+            f" of table {table.name} would be dropped without an error; {_REMEDY}"
+        )
+
+
+def _paths_by_column(mapping: object) -> dict[str, str]:
+    """Read an ingestion mapping; an empty path, or no columns, where it has another form.
+
+    Source: `json-mapping`, whose examples spell the keys in two ways.
+    """
+    try:
+        entries = orjson.loads(str(mapping))
+    except orjson.JSONDecodeError:
+        return {}
+    paths: dict[str, str] = {}
+    for entry in entries if isinstance(entries, list) else ():
+        keys = _in_lower_case(entry)
+        path = (keys | _in_lower_case(keys.get("properties"))).get("path")
+        if isinstance(keys.get("column"), str):
+            paths[keys["column"]] = path if isinstance(path, str) else ""
+    return paths
+
+
+def _in_lower_case(value: object) -> dict[str, Any]:
+    return {key.lower(): item for key, item in value.items()} if isinstance(value, dict) else {}
 
 
 async def _check_streaming(core: Core, table: Table, database: str) -> None:

@@ -26,9 +26,17 @@ from langgraph.checkpoint.base import (
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
 from ._assembly import RawCheckpoint
-from ._codec import deserialize
+from ._codec import check_serde
 from ._config import Place, as_config, read_place
-from ._conversion import checkpoint_tuple, list_range, put_request, writes_request
+from ._conversion import (
+    checkpoint_tuple,
+    list_limit,
+    list_range,
+    metadata_of,
+    next_version,
+    put_request,
+    writes_request,
+)
 from ._core import OFF_LOOP_BYTES
 from ._filter import check_filter, contains
 from ._listing import Listing
@@ -37,6 +45,7 @@ from ._portal import Home
 from ._provisioning import check, provision
 from ._reader import read_checkpoint
 from ._requests import PutRequest, Typed, WritesRequest
+from ._rows import CheckpointKey
 from ._stats import Stats
 from ._transport import SdkTransport, Transport, check_credential, no_endpoint_error, parse_endpoint
 from .errors import InvalidOptionError
@@ -69,6 +78,8 @@ class KustoSaverBase(BaseCheckpointSaver[str]):
         serde: SerializerProtocol | None = None,
         **options: Unpack[OptionValues],
     ) -> None:
+        if serde is not None:
+            check_serde(serde)
         super().__init__(serde=serde)
         chosen = SaverOptions.from_values(options)
         if transport is not None:
@@ -76,6 +87,7 @@ class KustoSaverBase(BaseCheckpointSaver[str]):
                 raise InvalidOptionError(
                     "give either transport= or cluster_uri=, database= and credential=, not both"
                 )
+            _check_transport(transport)
             self._where = repr(transport)
         elif cluster_uri is None and database is None:
             raise no_endpoint_error()
@@ -332,13 +344,7 @@ class KustoSaverBase(BaseCheckpointSaver[str]):
 
         Two forks of one checkpoint would get the same plain number for different values.
         """
-        if current is None:
-            number = 0
-        elif isinstance(current, int | float):
-            number = int(current)
-        else:
-            number = int(current.split(".")[0])
-        return f"{number + 1:032}.{random.random():016}"
+        return f"{next_version(current):032}.{random.random():016}"
 
     def stats(self) -> dict[str, int]:
         """Return counters since the saver was made; see `Stats` for the names."""
@@ -383,11 +389,10 @@ class KustoSaverBase(BaseCheckpointSaver[str]):
         place = None if config is None else read_place(config)
         checked = check_filter(wanted)
         matches = None if checked is None else partial(self._matches, checked)
-        bounded = None if limit is None else max(limit, 0)
-        return Listing(list_range(place, before), bounded, matches), place
+        return Listing(list_range(place, before), list_limit(limit), matches), place
 
-    def _matches(self, wanted: Mapping[str, Any], metadata: Typed) -> bool:
-        return contains(deserialize(self.serde, metadata, "the metadata of a listed row"), wanted)
+    def _matches(self, wanted: Mapping[str, Any], key: CheckpointKey, metadata: Typed) -> bool:
+        return contains(metadata_of(self.serde, key, metadata), wanted)
 
     def _decode(self, raw: RawCheckpoint) -> CheckpointTuple:
         found = checkpoint_tuple(self.serde, raw)
@@ -411,6 +416,19 @@ class KustoSaverBase(BaseCheckpointSaver[str]):
             logger.error("%s of %s failed: %s: %s", what, thread_id, type(error).__name__, error)
             raise
         self._memory.stats.add(counter)
+
+
+def _check_transport(transport: object) -> None:
+    missing = [
+        name
+        for name in ("open", "aclose", "query", "command", "ingest")
+        if not callable(getattr(transport, name, None))
+    ]
+    if missing:
+        raise InvalidOptionError(
+            f"transport= must be an object with the Transport protocol; {type(transport).__name__}"
+            f" has no {', '.join(missing)}"
+        )
 
 
 async def _nothing(_: object) -> None:

@@ -123,6 +123,8 @@ def _check_uri(text: str) -> tuple[str, str | None]:
         raise InvalidClusterUriError(
             "the cluster URI holds a user name or password; pass credential= instead"
         )
+    if not text.isprintable():  # urlsplit leaves out line ends and tabs, and keeps NUL
+        raise InvalidClusterUriError(f"{text!r} holds control characters; use {EXAMPLE}")
     try:
         parts = urlsplit(text)
         port = parts.port
