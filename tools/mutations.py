@@ -64,7 +64,15 @@ def mutants_of(source: str, file_name: str) -> Iterator[Mutant]:
             yield Mutant(name, int(getattr(node, "lineno", 0)), mutated)
 
 
+class _Shorter(ast.Constant):
+    """A text of several lines (a query, a list of columns) without one of them."""
+
+    lost = ""
+
+
 def _shown(node: ast.AST) -> str:
+    if isinstance(node, _Shorter):
+        return f"without {node.lost}"
     text = " ".join(ast.unparse(node).split())
     return text if len(text) <= 90 else text[:60] + " ... " + text[-25:]
 
@@ -174,8 +182,18 @@ def _of_constant(node: ast.Constant) -> Iterator[ast.AST]:
         yield ast.Constant(value + 1)
     elif isinstance(value, str):
         yield ast.Constant(value + "~")
+        yield from _of_lines(value)
     elif isinstance(value, bytes):
         yield ast.Constant(value + b"~")
+
+
+def _of_lines(text: str) -> Iterator[ast.AST]:
+    lines = text.splitlines(keepends=True)
+    for index, line in enumerate(lines):
+        if line.strip() and len(lines) > 1:
+            shorter = _Shorter("".join([*lines[:index], *lines[index + 1 :]]))
+            shorter.lost = " ".join(line.split())
+            yield shorter
 
 
 def _of_condition(node: ast.If) -> Iterator[ast.AST]:

@@ -51,6 +51,14 @@ def test_three_failures_are_all_shown() -> None:
     assert "a; b; c; Kusto" in str(memory.take_failures())
 
 
+def test_of_four_failures_three_are_shown() -> None:
+    memory = Memory(Stats())
+    for name in "abcd":
+        memory.add_failure(name)
+
+    assert "4 accepted writes were not written: a; b; c; ...; Kusto" in str(memory.take_failures())
+
+
 def test_a_lost_loop_is_told_as_such() -> None:
     memory = Memory(Stats())
     memory.add_failure("put 1")
@@ -61,3 +69,11 @@ def test_a_lost_loop_is_told_as_such() -> None:
     assert "2 writes not acknowledged: put 1; put 2; await saver.flush()" in str(error)
     memory.add_failure("put 3")
     assert isinstance(memory.take_failures(), WriteFailedError)
+
+
+def test_a_lost_loop_is_not_forgotten_over_a_later_failure() -> None:
+    memory = Memory(Stats())
+    memory.add_failure("put 1", loop_lost=True)
+    memory.add_failure("put 2")
+
+    assert isinstance(memory.take_failures(), LoopLostError)

@@ -24,14 +24,24 @@ COUNTS_OR_ZERO = ("max_retries",)
 
 
 def test_the_documented_defaults() -> None:
-    options = SaverOptions()
-
-    assert options.write_mode == "acknowledged"
-    assert options.batch_size == 100
-    assert options.flush_interval == 30.0
-    assert options.query_timeout == 30
-    assert options.max_retries == 3
-    assert options.retry_backoff == 1.0
+    assert dataclasses.asdict(SaverOptions()) == {
+        "write_mode": "acknowledged",
+        "ingestion": "streaming",
+        "batch_size": 100,
+        "flush_interval": 30.0,
+        "query_timeout": 30.0,
+        "ingest_timeout": 60.0,
+        "max_retries": 3,
+        "retry_backoff": 1.0,
+        "retry_timeout": 120.0,
+        "visibility_timeout": 10.0,
+        "intake_bytes": 67_108_864,
+        "overlay_bytes": 134_217_728,
+        "intake_timeout": 60.0,
+        "max_in_flight": 8,
+        "max_queries": 16,
+        "close_timeout": 30.0,
+    }
 
 
 def test_every_option_is_tested_here_and_typed_for_users() -> None:
@@ -46,6 +56,7 @@ def test_every_option_is_tested_here_and_typed_for_users() -> None:
         *COUNTS_OR_ZERO,
     }
     assert set(OptionValues.__annotations__) == names
+    assert OptionValues.__optional_keys__ == names, "each may be left out"
 
 
 @pytest.mark.parametrize(
@@ -75,6 +86,21 @@ def test_seconds_outside_their_range(name: str, value: Any) -> None:
 def test_counts_outside_their_range(name: str, value: Any) -> None:
     with pytest.raises(InvalidOptionError, match=rf"^{name} must be a whole number"):
         SaverOptions(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "range_"),
+    [
+        ("query_timeout", "a number of seconds, more than 0"),
+        ("retry_backoff", "a number of seconds, 0 or more"),
+        ("batch_size", "a whole number, more than 0"),
+        ("max_retries", "a whole number, 0 or more"),
+    ],
+)
+def test_the_message_names_the_range(name: str, range_: str) -> None:
+    with pytest.raises(InvalidOptionError) as caught:
+        SaverOptions(**{name: -1})  # type: ignore[arg-type]
+    assert str(caught.value) == f"{name} must be {range_}, not -1"
 
 
 @pytest.mark.parametrize("name", [*SECONDS, *COUNTS])

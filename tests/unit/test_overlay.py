@@ -92,6 +92,14 @@ def test_what_was_added_is_seen(full: Overlay) -> None:
     assert full.view("a").blobs == {"b1": VALUE}
 
 
+def test_writes_alone_tell_their_epoch_too() -> None:
+    """A read asks whether it is alive, also when no checkpoint of it is here."""
+    overlay = Overlay()
+    overlay.add_writes(writes("s1", epoch="e7"), 1, 1)
+
+    assert overlay.view("a").epochs() == {"e7"}
+
+
 def test_sizes_and_rows(full: Overlay) -> None:
     assert (len(full), full.size_bytes) == (6, 3_335)
     assert repr(full) == "<Overlay rows=6 bytes=3335>"
@@ -109,7 +117,7 @@ def test_adding_twice_counts_once(full: Overlay) -> None:
 
 def test_removing(full: Overlay) -> None:
     full.acknowledge(["s1", "b1"])
-    full.remove(["s1", "s2", "?", "s1"])
+    full.remove(["?", "s1", "s2", "?", "s1"])
 
     assert names(full.view("a")) == ([], ["b1"], [])
     full.remove(["b1", "t1", "s3", "b2"])

@@ -1,0 +1,54 @@
+"""What a saver asks of the core: plain values that compare, and a default that is not shared."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from langgraph.checkpoint.kusto._requests import PutRequest, WritesRequest
+from langgraph.checkpoint.kusto._rows import BlobRef, CheckpointKey
+
+KEY = CheckpointKey("t", "", "1")
+
+
+def put(**changes: object) -> PutRequest:
+    request = PutRequest(
+        key=KEY,
+        parent_checkpoint_id="0",
+        run_id="r",
+        checkpoint=("msgpack", b"c"),
+        metadata=("json", b"m"),
+        values={"a": ("msgpack", b"1")},
+        reused={"b": BlobRef("b1", 1, 5, 9)},
+        versions={"a": 1, "b": 2},
+        columns={"step": 1},
+    )
+    return dataclasses.replace(request, **changes)  # type: ignore[arg-type]
+
+
+def test_a_put_of_a_graph_of_its_own_names_no_enclosing_checkpoints() -> None:
+    assert put().checkpoint_map == {}
+    assert put(checkpoint_map={"": "7"}).checkpoint_map == {"": "7"}
+
+
+def test_what_one_put_is_given_is_not_shared_with_another() -> None:
+    one, other = put(), put()
+
+    assert one == other
+    assert one.checkpoint_map is not other.checkpoint_map
+
+
+def test_requests_compare_by_what_they_ask() -> None:
+    asked = WritesRequest(KEY, "r", "task", "path", [(0, "a", ("msgpack", b"1"))])
+
+    assert asked == WritesRequest(KEY, "r", "task", "path", [(0, "a", ("msgpack", b"1"))])
+    assert asked != dataclasses.replace(asked, writes=[(1, "a", ("msgpack", b"1"))])
+    assert put() != put(run_id="other")
+
+
+def test_a_request_cannot_change_while_it_waits() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        put().run_id = "other"  # type: ignore[misc]
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        WritesRequest(KEY, "", "t", "", []).task_id = "other"  # type: ignore[misc]
