@@ -11,7 +11,7 @@ ARGS ?=
 TYPING_TESTS := $(wildcard tests/typing/*.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help environment demo test test-unit test-integration test-kill test-seeds test-judgement coverage mutants lint format
+.PHONY: help environment demo test test-unit test-integration test-kill test-seeds test-judgement test-model test-differential test-oldest coverage mutants lint format
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-18s %s\n", $$1, $$2 }'
@@ -59,6 +59,30 @@ test-judgement: ROUNDS ?= 2000
 test-judgement: SEED ?= 1
 test-judgement: environment  ## spoilt queries: what Microsoft's binder rejects, the local server rejects
 	@PYTHONPATH=tests:tools $(BIN)/python -m judgement.campaign $(ROUNDS) $(SEED)
+
+# Sequences FIRST to FIRST + SEQUENCES - 1; one that fails alone is made small.
+test-model: SEQUENCES ?= 2000
+test-model: environment  ## random sequences of calls, compared with a reference after each (half an hour); SEQUENCES=2000 FIRST=1
+	@env -u KUSTO_CLUSTER_URI -u KUSTO_DATABASE -u KUSTO_TEST_CREATE PYTHONPATH=tests \
+	  $(BIN)/python -m model.campaign $(SEQUENCES) $(FIRST)
+
+# `make test` runs a few examples, always the same ones. Needs PostgreSQL: sudo apt-get install postgresql
+test-differential: EXAMPLES ?= 500
+test-differential: SEED ?= 1
+test-differential: environment  ## the same generated operations on the Postgres saver; EXAMPLES=500 SEED=1
+	@env -u KUSTO_CLUSTER_URI -u KUSTO_DATABASE DIFFERENTIAL_EXAMPLES=$(EXAMPLES) \
+	  $(BIN)/python -m pytest tests/differential --hypothesis-seed=$(SEED) --timeout=7200 $(ARGS)
+
+# Each in an environment of its own: what tools/lines/ names, the oldest versions that are supported among them.
+LINES := $(basename $(notdir $(wildcard tools/lines/*.txt)))
+
+test-oldest: $(LINES:%=test-line-%)  ## unit, integration, conformance with older versions of LangGraph (many minutes)
+
+test-line-%:
+	@"$(PYTHON)" tools/environment.py "$(VENV)-$*" "tools/lines/$*.txt"
+	@$(VENV)-$*/bin/python -m pip list --disable-pip-version-check | grep -E '^langgraph(-checkpoint)? '
+	@env -u KUSTO_CLUSTER_URI -u KUSTO_DATABASE -u KUSTO_TEST_CREATE \
+	  $(VENV)-$*/bin/python -m pytest tests/unit tests/integration tests/conformance $(ARGS)
 
 # Without the rehearsal and the tests of the environment, which run the same code once more. The pure files are
 # those that tests/test_house.py lists.

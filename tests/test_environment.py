@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 ROOT = Path(__file__).parents[1]
 SCRIPT = ROOT / "tools" / "environment.py"
@@ -89,6 +95,46 @@ def test_an_environment_in_order_is_left_alone(tmp_path: Path) -> None:
     assert other_project.stdout.splitlines() == ["-m pip install"]
 
 
+def test_constraints_are_installed_and_their_changes_noticed(tmp_path: Path) -> None:
+    """And the newest Postgres saver, which needs newer versions, is left out."""
+    target, constraints = tmp_path / "env", tmp_path / "line.txt"
+    constraints.write_text("langgraph==1\n")
+    stub = (
+        f"import subprocess; sys.argv.append({str(constraints)!r}); "
+        "subprocess.check_call = lambda command: print(*command[1:]) or "
+        "__import__('os').makedirs(sys.argv[1] + '/bin', exist_ok=True) or "
+        "open(sys.argv[1] + '/bin/python', 'w').close()"
+    )
+
+    first = environment(target, stub)
+    second = environment(target, stub)
+    constraints.write_text("langgraph==2\n")
+    changed = environment(target, stub)
+
+    installed = first.stdout.splitlines()[1]
+    assert installed.endswith(f"[local,dev] --constraint {constraints}")
+    assert second.stdout == ""
+    assert changed.stdout.splitlines() == [installed]
+
+
+def test_without_constraints_the_postgres_saver_is_installed(tmp_path: Path) -> None:
+    stub = "import subprocess; subprocess.check_call = lambda command: print(*command[1:])"
+    done = environment(tmp_path, stub)
+
+    assert done.stdout.splitlines()[-1].endswith("[local,dev,differential]")
+
+
+def test_the_oldest_line_holds_the_lower_bounds() -> None:
+    """What pyproject.toml allows at the least is what `make test-oldest` runs with."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    bounds = dict(re.findall(r"^(langgraph(?:-checkpoint)?)>=([\d.]+),", "\n".join(wanted), re.M))
+    line = (ROOT / "tools" / "lines" / "oldest.txt").read_text()
+
+    assert dict(re.findall(r"^([\w-]+)==([\d.]+)$", line, re.M)) == bounds
+    assert set(bounds) == {"langgraph", "langgraph-checkpoint"}
+
+
 needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 
 
@@ -113,3 +159,4 @@ def test_make_alone_lists_the_targets() -> None:
     assert done.returncode == 0
     listed = {line.split()[1] for line in done.stdout.splitlines()}
     assert {"demo", "test", "test-unit", "test-integration", "lint", "format", "help"} <= listed
+    assert {"test-differential", "test-oldest"} <= listed

@@ -1,5 +1,9 @@
 """Build the virtual environment the Makefile works in, when it is missing or out of date.
 
+`environment.py DIRECTORY` installs the newest versions pyproject.toml allows, `environment.py
+DIRECTORY CONSTRAINTS` those a file of pip constraints names (tools/lines/), and what the tests of
+older versions need.
+
 Runs on whatever `python3` a machine has, before anything is installed: standard library only, and
 syntax that an old interpreter can read, so that it can say it is too old.
 """
@@ -10,7 +14,8 @@ import subprocess
 import sys
 
 OLDEST = (3, 10)
-EXTRAS = "local,dev"
+EXTRAS = "local,dev,differential"
+CONSTRAINED_EXTRAS = "local,dev"  # the newest Postgres saver does not work with older versions
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
@@ -73,14 +78,25 @@ def interpreter_stamp(directory):
     return f"{sys.version}\n{sys.base_prefix}\n{os.path.abspath(directory)}\n"
 
 
-def installed_stamp():
+def requirement(constraints):
+    """Give pip's arguments for this project and what its tests need."""
+    if constraints is None:
+        return ["--editable", f"{ROOT}[{EXTRAS}]"]
+    return ["--editable", f"{ROOT}[{CONSTRAINED_EXTRAS}]", "--constraint", constraints]
+
+
+def installed_stamp(constraints):
     """Tell what has to be installed."""
-    with open(os.path.join(ROOT, "pyproject.toml"), "rb") as file:
-        return hashlib.sha256(file.read() + EXTRAS.encode()).hexdigest() + "\n"
+    digest = hashlib.sha256((EXTRAS + CONSTRAINED_EXTRAS).encode())
+    for path in [os.path.join(ROOT, "pyproject.toml"), constraints]:
+        if path is not None:
+            with open(path, "rb") as file:
+                digest.update(file.read())
+    return digest.hexdigest() + "\n"
 
 
-def main(directory):
-    """Create the environment when the interpreter changed, install when pyproject.toml changed."""
+def main(directory, constraints=None):
+    """Create the environment when the interpreter changed, install when what to install changed."""
     check_interpreter()
     python = os.path.join(directory, "bin", "python")
     interpreter_file = os.path.join(directory, ".interpreter")
@@ -92,16 +108,16 @@ def main(directory):
         subprocess.check_call([sys.executable, "-m", "venv", "--clear", directory])
         write(interpreter_file, interpreter)
 
-    wanted = installed_stamp()
+    wanted = installed_stamp(constraints)
     if read(installed_file) != wanted:
         sys.stderr.write(f"Installing into {directory} (once; a few minutes)\n")
         pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        subprocess.check_call([*pip, "--editable", f"{ROOT}[{EXTRAS}]"])
+        subprocess.check_call([*pip, *requirement(constraints)])
         write(installed_file, wanted)
 
 
 if __name__ == "__main__":
     try:
-        main(sys.argv[1])
+        main(*sys.argv[1:3])
     except subprocess.CalledProcessError as error:
         refuse("Failed: " + " ".join(error.cmd))
