@@ -10,6 +10,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ._forks import Fork
+    from ._pruning import ThreadPrune
+    from ._serde import ExactSerializer
     from ._transport import Transport
     from .aio import AsyncKustoSaver
     from .errors import KustoCheckpointError
@@ -20,18 +23,24 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AsyncKustoSaver",
+    "ExactSerializer",
+    "Fork",
     "KustoCheckpointError",
     "KustoSaver",
     "SaverOptions",
+    "ThreadPrune",
     "Transport",
     "__version__",
 ]
 
 _PLACES = {
     "AsyncKustoSaver": "aio",
+    "ExactSerializer": "_serde",
+    "Fork": "_forks",
     "KustoCheckpointError": "errors",
     "KustoSaver": "sync",
     "SaverOptions": "options",
+    "ThreadPrune": "_pruning",
     "Transport": "_transport",
 }
 

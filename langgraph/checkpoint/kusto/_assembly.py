@@ -17,12 +17,14 @@ from typing import TYPE_CHECKING, Any
 import anyio.to_thread
 
 from . import _kql
+from ._clock import TICKS_PER_DAY, format_ticks
 from ._core import OFF_LOOP_BYTES, Core
+from ._overlay import ThreadView
 from ._pending_writes import (
     PendingWrite,
     WriteSubmission,
     submissions_from_rows,
-    winning_writes,
+    winners_with_origin,
 )
 from ._requests import Typed
 from ._rows import (
@@ -33,10 +35,10 @@ from ._rows import (
     inline_from_json,
     refs_from_json,
 )
-from ._tombstones import Tombstone, killed_epochs, tombstones_from_rows
+from ._tombstones import Deaths, Tombstone, to_item, tombstones_from_rows
 from ._transport import Table
 from ._values import Encoded, base64_chars, decode_value
-from .errors import ResultTooLargeError
+from .errors import PartsLostError, ResultTooLargeError
 
 if TYPE_CHECKING:
     from typing_extensions import LiteralString
@@ -46,6 +48,7 @@ RESULT_BYTES = 32 * 1024 * 1024
 
 RESULT_ROWS = 200_000
 
+_LOST_AFTER_TICKS = TICKS_PER_DAY  # far longer than any row takes to become visible
 _PAGE_IDS = 10_000  # about 340 kB; Kusto splits them into a dynamic, whose bound is 1 MiB
 
 
@@ -54,8 +57,11 @@ class RawWrite:
     """One pending write, not deserialised."""
 
     task_id: str
+    task_path: str
+    idx: int
     channel: str
     value: Typed
+    run_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -65,6 +71,7 @@ class RawCheckpoint:
     key: CheckpointKey
     parent_checkpoint_id: str
     epoch: str
+    run_id: str
     checkpoint: Typed
     metadata: Typed
     values: Mapping[str, Typed]
@@ -85,24 +92,54 @@ class MissingPartsError(Exception):
     """Parts of a visible checkpoint are not visible (yet); never leaves the library."""
 
 
-def learn(core: Core, heads: Table, blobs: Table, writes: Table, stones: Table) -> set[str]:
-    """Take what a result tells beyond its values: rows shown, epochs killed, times."""
-    memory = core.memory
+def learn(
+    core: Core, heads: Table, blobs: Table, writes: Table, stones: Table, newest_id: str = ""
+) -> Deaths:
+    """Take what a result tells beyond its values: rows shown, what is dead, times.
+
+    `newest_id` is what the view calls the newest: a row that the table shows and the view does not
+    has to stay in the overlay, else the newest checkpoint would be an older one for a moment.
+    """
     tombstones = tombstones_from_rows(stones.records())
-    killed = killed_epochs(tombstones)
-    memory.epochs.kill(killed)
-    _drop_shown(core, heads, blobs, writes, tombstones)
+    deaths = learn_deaths(core, tombstones)
+    _drop_shown(core, heads, blobs, writes, tombstones, newest_id)
     for thread_id in {stone.thread_id for stone in tombstones}:
-        memory.overlay.remove(memory.overlay.dead(thread_id, killed))
-    return killed
+        core.memory.overlay.remove(core.memory.overlay.dead(thread_id, deaths))
+    return deaths
+
+
+def learn_deaths(core: Core, tombstones: Sequence[Tombstone]) -> Deaths:
+    """Note what tombstones kill, and follow their times: what is put from now on is later."""
+    deaths = Deaths.of(tombstones)
+    core.memory.epochs.kill(deaths.epochs)
+    core.memory.dead_runs.add(deaths.runs)
+    if tombstones:
+        core.observe(max(stone.written_at for stone in tombstones))
+    return deaths
+
+
+def deaths_parameters(view: ThreadView) -> dict[str, str | int]:
+    """What every query that hides the dead is told of the overlay's own tombstones."""
+    since = "9999-12-31" if view.since is None else format_ticks(view.since)
+    # `p_since` is not a string: a literal.
+    return {"p_dead": view.deaths_parameter, "p_since": f"datetime({since})"}
 
 
 def _drop_shown(
-    core: Core, heads: Table, blobs: Table, writes: Table, tombstones: Iterable[Tombstone]
+    core: Core,
+    heads: Table,
+    blobs: Table,
+    writes: Table,
+    tombstones: Iterable[Tombstone],
+    newest_id: str,
 ) -> None:
     """Take out of the overlay what the query showed in full."""
     overlay = core.memory.overlay
-    shown = [record["submission_id"] for record in heads.records()]
+    shown = [
+        record["submission_id"]
+        for record in heads.records()
+        if record["checkpoint_id"] <= newest_id
+    ]
     shown += [stone.tombstone_id for stone in tombstones]
     for table, identity, part in (
         (blobs, "blob_id", "chunk"),
@@ -118,18 +155,22 @@ def _drop_shown(
 def merge_submissions(
     stored: Iterable[WriteSubmission], local: Iterable[WriteSubmission]
 ) -> list[WriteSubmission]:
+    """Add the overlay's submissions to those a query showed."""
     merged = {submission.submission_id: submission for submission in stored}
     for submission in local:
         merged.setdefault(submission.submission_id, submission)
     return list(merged.values())
 
 
-async def page_writes(core: Core, key: CheckpointKey, killed: set[str]) -> list[WriteSubmission]:
+async def page_writes(core: Core, key: CheckpointKey, view: ThreadView) -> list[WriteSubmission]:
     """Read pending writes too large for one result: whole submissions, or ranges of a large one."""
     where = {"p_thread": key.thread_id, "p_ns": key.checkpoint_ns, "p_id": key.checkpoint_id}
-    (sums, *_rest) = await core.query(
-        _kql.SUM_WRITES, {**where, "p_killed": ",".join(sorted(killed))}
-    )
+    parameters = {
+        **where,
+        "p_encoded_ns": to_item(key.checkpoint_ns),
+        "p_dead": view.deaths_parameter,
+    }
+    (sums, *_rest) = await core.query(_kql.SUM_WRITES, parameters)
     rows = []
     for ids, low, high in plan_pages(
         (
@@ -235,10 +276,31 @@ async def assemble(
     if isinstance(refs, BlobRef):  # the reference list itself was too large for the row
         refs = refs_from_json(decode_value(blobs[refs.blob_id], where), where)
         await _require(core, head, {ref.blob_id: ref for ref in refs.values()}, blobs)
-    winners = winning_writes(submissions)
+    winners = winners_with_origin(submissions)
     decode = partial(_decode, head, blobs, refs, winners, where)
-    size = head.total_bytes + sum(write.value.chars for write in winners)
+    size = head.total_bytes + sum(write.value.chars for _, write in winners)
     return await anyio.to_thread.run_sync(decode) if size > OFF_LOOP_BYTES else decode()
+
+
+async def channel_value(
+    core: Core, head: StoredCheckpoint, blobs: dict[str, Encoded], channel: str
+) -> Typed | None:
+    """Read the value of one channel of a checkpoint; None when it has none."""
+    where = f"channel {channel!r} of checkpoint {head.key.checkpoint_id!r}"
+    spilled = {
+        part.blob_id: part for part in (head.inline, head.blobs) if isinstance(part, BlobRef)
+    }
+    await _require(core, head, spilled, blobs)
+    inline, refs = head.inline, head.blobs
+    if isinstance(inline, BlobRef):
+        inline = inline_from_json(decode_value(blobs[inline.blob_id], where), where)
+    if isinstance(refs, BlobRef):
+        refs = refs_from_json(decode_value(blobs[refs.blob_id], where), where)
+    value = inline.get(channel)
+    if value is None and channel in refs:
+        await _require(core, head, {refs[channel].blob_id: refs[channel]}, blobs)
+        value = blobs[refs[channel].blob_id]
+    return None if value is None else (value.value_type, decode_value(value, where))
 
 
 async def _require(
@@ -247,24 +309,31 @@ async def _require(
     missing = {blob_id: ref for blob_id, ref in needed.items() if blob_id not in blobs}
     if missing:
         blobs |= await fetch_blobs(core, head.key.thread_id, missing)
-    lost = [blob_id for blob_id in missing if blob_id not in blobs]
-    if lost:
-        names = (
-            []
-            if isinstance(head.blobs, BlobRef)
-            else [channel for channel, ref in head.blobs.items() if ref.blob_id in lost]
+    lost = {blob_id: ref for blob_id, ref in missing.items() if blob_id not in blobs}
+    if not lost:
+        return
+    names = (
+        []
+        if isinstance(head.blobs, BlobRef)
+        else [channel for channel, ref in head.blobs.items() if ref.blob_id in lost]
+    )
+    what = f"checkpoint {head.key.checkpoint_id} needs {len(lost)} blobs" + (
+        f", of channels {', '.join(map(repr, names[:5]))}," if names else ""
+    )
+    if min(ref.written_at for ref in lost.values()) < core.now() - _LOST_AFTER_TICKS:
+        raise PartsLostError(
+            f"{what} that were written more than a day ago and are not there; if retention or a"
+            " purge took them, this checkpoint cannot be read any more: go back to another one of"
+            f" thread {head.key.thread_id!r}, or delete the thread"
         )
-        raise MissingPartsError(
-            f"checkpoint {head.key.checkpoint_id} needs {len(lost)} blobs that are not visible"
-            + (f", of channels {', '.join(map(repr, names[:5]))}" if names else "")
-        )
+    raise MissingPartsError(f"{what} that are not visible")
 
 
 def _decode(
     head: StoredCheckpoint,
     blobs: Mapping[str, Encoded],
     refs: Mapping[str, BlobRef],
-    winners: Sequence[PendingWrite],
+    winners: Sequence[tuple[WriteSubmission, PendingWrite]],
     where: str,
 ) -> RawCheckpoint:
     def typed(part: Encoded | BlobRef, what: str) -> Typed:
@@ -280,6 +349,7 @@ def _decode(
         key=head.key,
         parent_checkpoint_id=head.parent_checkpoint_id,
         epoch=head.epoch,
+        run_id=head.run_id,
         checkpoint=typed(head.checkpoint, "the body"),
         metadata=typed(head.metadata, "the metadata"),
         values=values,
@@ -287,9 +357,12 @@ def _decode(
         writes=[
             RawWrite(
                 write.task_id,
+                write.task_path,
+                write.idx,
                 write.channel,
                 typed(write.value, f"write {write.idx} of task {write.task_id!r}"),
+                submission.run_id,
             )
-            for write in winners
+            for submission, write in winners
         ],
     )

@@ -92,6 +92,26 @@ class Epochs:
         return epoch in self._killed
 
 
+class DeadRuns:
+    """Runs that are known to be deleted, by thread; what they still put stays dead."""
+
+    def __init__(self, bound: int = 65_536) -> None:
+        self._items: LruMap[tuple[str, str], bool] = LruMap(bound)
+
+    def __contains__(self, run: tuple[str, str]) -> bool:
+        return run in self._items
+
+    def add(self, runs: Iterable[tuple[str, str]]) -> None:
+        """Note (thread id, run id) pairs."""
+        for run in runs:
+            self._items.put(run, True)
+
+    def discard(self, runs: Iterable[tuple[str, str]]) -> None:
+        """Undo `add`: the tombstone was not written."""
+        for run in runs:
+            self._items.pop(run)
+
+
 @dataclass(frozen=True)
 class Manifest:
     """Where the large values of one checkpoint are."""

@@ -189,11 +189,16 @@ class Commits:
         except KustoCheckpointError as error:  # the next put that needs the room raises it
             logger.warning("could not ask which rows are visible: %s", error)
 
-    async def confirm(self) -> int:
-        """Ask which acknowledged rows are visible, and drop those; give their number."""
+    async def confirm(self, expired_before: int = 0) -> int:
+        """Ask which acknowledged rows are visible, and drop those; give their number.
+
+        Dropped, too: what was written before `expired_before` and Kusto does not have. It had it,
+        and retention or a purge has taken it.
+        """
         async with self._confirming:
             overlay = self._memory.overlay
             asked = overlay.unconfirmed(_CONFIRM_LIMIT)
+            expired = overlay.acknowledged_before(expired_before, _CONFIRM_LIMIT)
             if not any((asked.checkpoints, asked.blobs, asked.writes, asked.tombstones)):
                 return 0
             checkpoints, *counted = await self._query(
@@ -209,8 +214,9 @@ class Commits:
             shown = [row[0] for row in checkpoints.rows]
             for table in counted:
                 shown += [row[0] for row in table.rows if row[1] == overlay.row_count_of(row[0])]
-            overlay.remove(shown)
-            return len(shown)
+            gone = {*shown, *expired}
+            overlay.remove(gone)
+            return len(gone)
 
     async def flush(self) -> None:
         """Wait until everything accepted so far is answered.

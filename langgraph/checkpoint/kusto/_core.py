@@ -29,7 +29,7 @@ from ._requests import PutRequest, WritesRequest
 from ._retry import RetryPolicy, run
 from ._rows import BlobRef, CheckpointKey, CheckpointParts, CheckpointPlan, plan_checkpoint
 from ._schema import BLOBS, CHECKPOINTS, RENEWAL_DAYS, TOMBSTONES, WRITES
-from ._tombstones import EPOCHS, Tombstone, killed_epochs, tombstones_from_rows
+from ._tombstones import Deaths, Tombstone, tombstones_from_rows
 from ._transport import Table, Transport
 from ._values import Encoded, encode_value
 from ._writer import Writer
@@ -40,6 +40,9 @@ logger = logging.getLogger(__name__)
 
 OFF_LOOP_BYTES = 1024 * 1024
 """Compressing or decoding more than this happens in a worker thread."""
+
+
+_EXPIRED_AFTER_TICKS = TICKS_PER_DAY  # far less than any retention, far more than any delay
 
 
 def now_ticks() -> int:
@@ -123,20 +126,14 @@ class Core:
             encoded = await anyio.to_thread.run_sync(_encode, request)
         else:
             encoded = _encode(request)
-        epoch = await self._epoch_for_put(request)
-        if self.memory.epochs.is_killed(epoch):
-            self.stats.add("dead_puts")
-            logger.warning(
-                "put into thread %r, which was deleted meanwhile: checkpoint %s stays dead",
-                request.key.thread_id,
-                request.key.checkpoint_id,
-            )
+        epoch = request.epoch or await self._epoch_for_put(request)
+        self._count_dead(request, epoch)
         parts = CheckpointParts(
             key=request.key,
             parent_checkpoint_id=request.parent_checkpoint_id,
             epoch=epoch,
             run_id=request.run_id,
-            submission_id=_new_id("s"),
+            submission_id=new_id("s"),
             written_at=written_at,
             checkpoint=encoded[0],
             metadata=encoded[1],
@@ -145,9 +142,20 @@ class Core:
             versions={name: str(version) for name, version in request.versions.items()},
             columns=request.columns,
         )
-        plan = plan_checkpoint(parts, lambda: _new_id("b"))
+        plan = plan_checkpoint(parts, lambda: new_id("b"))
         rows = [copy.to_rows() for copy in plan.copies]
         await self._submit_put(request, plan, rows)
+
+    def _count_dead(self, request: PutRequest, epoch: str) -> None:
+        killed = self.memory.epochs.is_killed(epoch)
+        if killed or (request.key.thread_id, request.run_id) in self.memory.dead_runs:
+            self.stats.add("dead_puts")
+            logger.warning(
+                "put into thread %r, %s was deleted meanwhile: checkpoint %s stays dead",
+                request.key.thread_id,
+                "which" if killed else f"whose run {request.run_id}",
+                request.key.checkpoint_id,
+            )
 
     async def _submit_put(
         self, request: PutRequest, plan: CheckpointPlan, blob_rows: list[list[bytes]]
@@ -170,6 +178,8 @@ class Core:
         memory.manifests.remember(key, {**request.reused, **stored}, request.versions)
         self.stats.add("blobs_stored", len(plan.copies))
         self.stats.add("blobs_reused", len(request.reused))
+        if request.on_submitted is not None:
+            request.on_submitted(stored)
         identities = [*(copy.ref.blob_id for copy in plan.copies), plan.row.submission_id]
 
         async def send() -> None:
@@ -222,15 +232,15 @@ class Core:
         elif key.checkpoint_ns:
             enclosing = _enclosing(key, request.checkpoint_map)
             if enclosing is None:
-                return _new_id("e")
+                return new_id("e")
             parent = enclosing
         else:
-            return _new_id("e")
+            return new_id("e")
         return (
             epochs.of(parent)
             or await self._find_epoch(parent)
             or epochs.latest(key.thread_id)
-            or _new_id("e")
+            or new_id("e")
         )
 
     async def _find_epoch(self, key: CheckpointKey) -> str | None:
@@ -239,8 +249,8 @@ class Core:
             _kql.FIND_EPOCH,
             {"p_thread": key.thread_id, "p_ns": key.checkpoint_ns, "p_id": key.checkpoint_id},
         )
-        killed = killed_epochs(tombstones_from_rows(stones.records()))
-        self.memory.epochs.kill(killed)
+        deaths = Deaths.of(tombstones_from_rows(stones.records()))
+        self.memory.epochs.kill(deaths.epochs)
         found = sorted(record["epoch"] for record in stored.records() if record["epoch"])
         living = [epoch for epoch in found if not self.memory.epochs.is_killed(epoch)]
         if not found:
@@ -264,10 +274,9 @@ class Core:
             writes = _encode_writes(request)
         submission = WriteSubmission(
             key=request.key,
-            # Unknown when the write is here before its checkpoint; it then lives and dies with it.
-            epoch=self.memory.epochs.of(request.key) or "",
+            epoch=request.epoch or await self._epoch_for_writes(request.key),
             run_id=request.run_id,
-            submission_id=_new_id("s"),
+            submission_id=new_id("s"),
             written_at=written_at,
             writes=writes,
         )
@@ -284,52 +293,76 @@ class Core:
         what = f"{len(writes)} writes of task {request.task_id} of thread {request.key.thread_id!r}"
         await self._commits.run(send, lambda: overlay.remove([identity]), total, what)
 
+    async def _epoch_for_writes(self, key: CheckpointKey) -> str:
+        """The epoch of a checkpoint that may not be there yet.
+
+        In a thread this process knows, a checkpoint it does not know is one that is about to be
+        put, as LangGraph does it by default: it will have the epoch this process last used there.
+        Kusto is asked only about a thread this process knows nothing of. A write without an epoch
+        lives and dies with its checkpoint.
+        """
+        epochs = self.memory.epochs
+        known = epochs.of(key) or epochs.latest(key.thread_id)
+        return known or await self._find_epoch(key) or ""
+
     # -- delete ----------------------------------------------------------------------------------
 
-    async def delete_thread(self, thread_id: str) -> None:
-        """Kill every epoch of the thread that is alive now; on return it is acknowledged."""
-        self.raise_failures()
-        view = self.memory.overlay.view(thread_id)
-        found, stones = await self.query(
-            _kql.READ_EPOCHS, {"p_thread": thread_id, "p_killed": ",".join(sorted(view.killed))}
-        )
-        killed = view.killed | killed_epochs(tombstones_from_rows(stones.records()))
-        self.memory.epochs.kill(killed)
-        alive = {record["epoch"] for record in found.records()} | view.epochs()
-        alive -= killed
-        if not alive:
-            return
+    async def bury(
+        self, thread_id: str, scope: str, items: Sequence[str], after: int, reason: str
+    ) -> None:
+        """Write a tombstone; on return it is acknowledged, and this saver shows nothing it kills.
+
+        `after` is the latest time among what it kills: a tombstone is later than its dead.
+        """
+        memory, overlay = self.memory, self.memory.overlay
         stone = Tombstone(
             thread_id=thread_id,
-            tombstone_id=_new_id("t"),
-            scope=EPOCHS,
-            ids=tuple(sorted(alive)),
-            written_at=self.memory.clock.issue(now_ticks()),
-            reason="delete_thread",
+            tombstone_id=new_id("t"),
+            scope=scope,
+            items=tuple(items),
+            written_at=max(memory.clock.issue(now_ticks()), after + 1),
+            reason=reason,
         )
         rows = stone.to_rows()
         total = sum(map(len, rows))
         await self._commits.admit(total)
-        overlay = self.memory.overlay
         overlay.add_tombstone(stone, total, len(rows))
-        self.memory.epochs.kill(alive)
+        deaths = Deaths.of([stone])
+        memory.epochs.kill(deaths.epochs)
+        memory.dead_runs.add(deaths.runs)
 
         async def send() -> None:
             await self._writer.submit(TOMBSTONES, rows)
             overlay.acknowledge([stone.tombstone_id])
-            overlay.remove(overlay.dead(thread_id, alive))
+            overlay.remove(overlay.dead(thread_id, deaths))
 
         def undo() -> None:
             overlay.remove([stone.tombstone_id])
-            self.memory.epochs.revive(alive)
+            memory.epochs.revive(deaths.epochs)
+            memory.dead_runs.discard(deaths.runs)
 
-        await self._commits.run(send, undo, total, f"delete of thread {thread_id!r}")
+        await self._commits.run(send, undo, total, f"{reason} of thread {thread_id!r}")
 
     # -- life cycle ------------------------------------------------------------------------------
 
     def raise_failures(self) -> None:
         """Raise what failed with nobody waiting, once; every call of the saver starts with it."""
         self._commits.raise_failures()
+
+    async def begin_read(self) -> None:
+        """Raise what failed unheard; let go of own rows so old that Kusto may have dropped them.
+
+        Own rows are answers until a query has shown them. After a day without that, Kusto is asked.
+        """
+        self.raise_failures()
+        moment = self.now() - _EXPIRED_AFTER_TICKS
+        while self.memory.overlay.acknowledged_before(moment, 1):
+            if not await self._commits.confirm(expired_before=moment):
+                break
+
+    def now(self) -> int:
+        """The present."""
+        return now_ticks()
 
     async def flush(self) -> None:
         """Wait until everything accepted so far is answered, then raise what failed unheard."""
@@ -349,7 +382,7 @@ class Core:
         self._commits.abandon()
 
 
-def _new_id(prefix: str) -> str:
+def new_id(prefix: str) -> str:
     """A fresh identity: letters and digits, never looking like a number or a date to Kusto."""
     return prefix + uuid.uuid4().hex
 

@@ -2,13 +2,15 @@
 
 `metadata @> filter`: every key of the filter is there with a value that contains the filter's;
 objects contain by key, arrays contain when each item is contained in some item, scalars are equal
-and of the same JSON kind (1 equals 1.0, but not True). A missing key is not null.
+and of the same JSON kind (1 equals 1.0, but not True). A missing key is not null. A number is what
+its JSON text says, so the float 1e23 is 10**23, which its binary value is not.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from .errors import UnsupportedFilterError
@@ -70,5 +72,16 @@ def contains(value: Any, wanted: Any) -> bool:
     if wanted is None or isinstance(wanted, bool):
         return value is wanted
     if isinstance(wanted, int | float):
-        return isinstance(value, int | float) and not isinstance(value, bool) and value == wanted
+        return isinstance(value, int | float) and _same_number(value, wanted)
     return isinstance(value, str) and value == wanted
+
+
+def _same_number(value: int | float, wanted: int | float) -> bool:
+    if isinstance(value, bool):
+        return False
+    return value == wanted if type(value) is type(wanted) else _decimal(value) == _decimal(wanted)
+
+
+def _decimal(number: int | float) -> Decimal:
+    """The number that JSON text says; of a float, the shortest that reads back as it."""
+    return Decimal(float.__repr__(number) if isinstance(number, float) else number)

@@ -1,10 +1,10 @@
 """The stored functions for people who write KQL (pure).
 
 Their texts live here, in the order in which they must be created: each may use those before it.
-`_schema.py` puts them into `provision.kql`; no query of the saver stands here (see `_kql.py`).
+`_schema.py` puts them into `provision.kql`; no query of the saver stands here (see `_kql`).
 
 Rules:
-- What is deleted is decided in `LiveCheckpoints()` alone; every other function asks it.
+- Tombstones are read in `Deletions()` alone; every other function asks it.
 - No payload in a result, and nothing that has to be read twice to be right: rows that landed twice
   count once, except in `StorageByThread()`, where they take their room.
 """
@@ -33,22 +33,44 @@ class StoredFunction:
 
 
 # A tombstone counts only when all its parts are there, so that a half-visible delete of a thread
-# never uncovers an older checkpoint. `epochs`: a copy of a checkpoint that was put again may have
-# another epoch than the newest copy, and the writes of either count.
-_LIVE_CHECKPOINTS = """\
-    let parts_seen = CheckpointTombstones
-        | where scope == "epochs"
+# never uncovers an older checkpoint. The items are those of `_tombstones.py`: a letter and base64.
+_DELETIONS = """\
+    let whole = CheckpointTombstones
         | distinct tombstone_id, part, parts
         | summarize seen = count() by tombstone_id, parts
         | where seen == parts
         | project tombstone_id;
-    let killed = CheckpointTombstones
-        | where scope == "epochs"
-        | join kind=leftsemi parts_seen on tombstone_id
-        | mv-expand dead = split(ids, ",") to typeof(string)
-        | distinct dead;
+    CheckpointTombstones
+    | join kind=leftsemi whole on tombstone_id
+    | mv-expand item = split(ids, ",") to typeof(string)
+    | where isnotempty(item)
+    | extend fields = split(item, "@")
+    | extend names = scope == "checkpoints", encoded_ns = substring(tostring(fields[0]), 1)
+    | project thread_id, scope, deleted_at = written_at, reason,
+        epoch = case(scope == "epochs", item, names, tostring(fields[2]), ""),
+        run_id = iff(scope == "runs", base64_decode_tostring(substring(item, 1)), ""),
+        checkpoint_ns = iff(names and isnotempty(encoded_ns), base64_decode_tostring(encoded_ns),
+            ""),
+        checkpoint_id = iff(names, base64_decode_tostring(substring(tostring(fields[1]), 1)), ""),
+        through = iff(names, todatetime(tostring(fields[3])), datetime(null))
+    | summarize deleted_at = min(deleted_at), reason = take_any(reason), through = max(through)
+        by thread_id, scope, epoch, run_id, checkpoint_ns, checkpoint_id
+"""
+
+# `epochs`: a copy of a checkpoint that was put again may have another epoch than the newest copy,
+# and the writes of either count.
+_LIVE_CHECKPOINTS = """\
+    let deleted = materialize(Deletions());
+    let epochs_dead = deleted | where scope == "epochs" | distinct epoch;
+    let runs_dead = deleted | where scope == "runs" | distinct thread_id, run_id;
+    let ids_dead = deleted
+        | where scope == "checkpoints"
+        | project thread_id, checkpoint_ns, checkpoint_id, epoch, through;
     Checkpoints
-    | join kind=leftanti killed on $left.epoch == $right.dead
+    | join kind=leftanti epochs_dead on epoch
+    | join kind=leftanti runs_dead on thread_id, run_id
+    | join kind=leftouter ids_dead on thread_id, checkpoint_ns, checkpoint_id, epoch
+    | where isnull(through) or written_at > through
     | extend version = strcat(tostring(written_at), submission_id)
     | summarize arg_max(version, parent_checkpoint_id, epoch, run_id, submission_id, written_at,
         step, source, metadata, channel_versions, total_bytes, blob_rows), epochs = make_set(epoch)
@@ -61,9 +83,22 @@ _LIVE_CHECKPOINTS = """\
 # The rules of `_pending_writes.py`: a call counts when all its rows are there; then, for one task
 # and index, the first call wins, and for the special channels (index below 0) the last one. Within
 # one call only special channels can share an index. A write that came before its checkpoint has no
-# epoch and lives with it.
+# epoch and lives with it: not when the checkpoint was deleted since, nor when it has a copy in a
+# deleted epoch, which the write was meant for.
 _LIVE_PENDING_WRITES = """\
     let live = LiveCheckpoints() | project thread_id, checkpoint_ns, checkpoint_id, epochs;
+    let deleted = materialize(Deletions());
+    let runs_dead = deleted | where scope == "runs" | distinct thread_id, run_id;
+    let ids_dead = deleted
+        | where scope == "checkpoints"
+        | project thread_id, checkpoint_ns, checkpoint_id, epoch, through;
+    let dead_until = union ids_dead, (ids_dead
+        | summarize through = max(through) by thread_id, checkpoint_ns, checkpoint_id
+        | extend epoch = "");
+    let haunted = Checkpoints
+        | join kind=leftsemi (deleted | where scope == "epochs" | distinct epoch) on epoch
+        | distinct thread_id, checkpoint_ns, checkpoint_id
+        | extend epoch = "";
     let whole = CheckpointWrites
         | distinct submission_id, submission_row, submission_rows
         | summarize seen = count() by submission_id, submission_rows
@@ -73,6 +108,10 @@ _LIVE_PENDING_WRITES = """\
         | where chunk == 0
         | join kind=inner live on thread_id, checkpoint_ns, checkpoint_id
         | where isempty(epoch) or set_has_element(epochs, epoch)
+        | join kind=leftanti haunted on thread_id, checkpoint_ns, checkpoint_id, epoch
+        | join kind=leftanti runs_dead on thread_id, run_id
+        | join kind=leftouter dead_until on thread_id, checkpoint_ns, checkpoint_id, epoch
+        | where isnull(through) or written_at > through
         | join kind=leftsemi whole on submission_id
         | summarize arg_max(submission_row, run_id, task_path, channel, value_type, value_bytes,
             written_at)
@@ -158,10 +197,13 @@ _STORAGE_BY_THREAD = """\
         | project thread_id, bytes,
             lives = coalesce(is_named, false) or coalesce(is_unnamed, false);
     let writes = CheckpointWrites
-        | project thread_id, checkpoint_ns, checkpoint_id, epoch, bytes = row_bytes
+        | project thread_id, checkpoint_ns, checkpoint_id, epoch, run_id, bytes = row_bytes
         | join kind=leftouter live on thread_id, checkpoint_ns, checkpoint_id
+        | join kind=leftouter (Deletions() | where scope == "runs"
+            | project thread_id, run_id, run_is_dead = true) on thread_id, run_id
         | project thread_id, bytes, lives = isnotempty(checkpoint_id1)
-            and (isempty(epoch) or set_has_element(epochs, epoch));
+            and (isempty(epoch) or set_has_element(epochs, epoch))
+            and not(coalesce(run_is_dead, false));
     union
         (rows | project thread_id, table_name = "Checkpoints", bytes = row_bytes, lives),
         (blobs | extend table_name = "CheckpointBlobs"),
@@ -172,6 +214,12 @@ _STORAGE_BY_THREAD = """\
 """
 
 FUNCTIONS: tuple[StoredFunction, ...] = (
+    StoredFunction(
+        "Deletions",
+        "",
+        "What is deleted: epochs of a thread, runs, checkpoints up to a time; one row each",
+        _DELETIONS,
+    ),
     StoredFunction(
         "LiveCheckpoints",
         "",

@@ -19,7 +19,9 @@ from ._assembly import (
     MissingPartsError,
     RawCheckpoint,
     assemble,
+    deaths_parameters,
     learn,
+    learn_deaths,
     merge_submissions,
 )
 from ._clock import parse_ticks
@@ -36,9 +38,14 @@ from ._rows import (
     checkpoint_from_row,
     metadata_from_cell,
 )
-from ._tombstones import killed_epochs, tombstones_from_rows
+from ._tombstones import tombstones_from_rows
 from ._values import Encoded, decode_value
-from .errors import IncompleteCheckpointError, ResultTooLargeError, UnknownCodecError
+from .errors import (
+    IncompleteCheckpointError,
+    PartsLostError,
+    ResultTooLargeError,
+    UnknownCodecError,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -122,16 +129,15 @@ async def list_page(
         metadata=metadata,
     )
     rows, stones = await core.query(text, _parameters(scope, cursor, view))
-    killed = killed_epochs(tombstones_from_rows(stones.records()))
-    core.memory.epochs.kill(killed)
+    deaths = learn_deaths(core, tombstones_from_rows(stones.records()))
     records = rows.records()
     entries = {entry.key: entry for entry in map(_entry_from_row, records)}
     boundary = None
     if len(records) == _kql.LIST_PAGE_ROWS:
         boundary = _key_of(records[-1])
-    for row in view.checkpoints:
+    for row in view.without(deaths).checkpoints:
         key = row.key
-        if row.epoch in killed or not scope.covers(key):
+        if not scope.covers(key):
             continue
         if cursor is not None and not _place(cursor) < _place(key):
             continue
@@ -147,7 +153,7 @@ async def list_page(
 def _parameters(
     scope: ListRange, cursor: CheckpointKey | None, view: ThreadView
 ) -> dict[str, str | int]:
-    parameters: dict[str, str | int] = {"p_killed": ",".join(sorted(view.killed))}
+    parameters = deaths_parameters(view)
     for name, value in (
         ("p_thread", scope.thread_id),
         ("p_ns", scope.checkpoint_ns),
@@ -195,11 +201,12 @@ def _typed(value: Encoded | None, where: str) -> Typed | None:
 
 
 async def read_entries(
-    core: Core, entries: Sequence[ListEntry], thread_id: str | None
+    core: Core, entries: Sequence[ListEntry], thread_id: str | None, *, strict: bool = False
 ) -> list[RawCheckpoint]:
     """Read the payload of a group, in its order.
 
-    Left out: what was deleted since, and, logged and counted, what is visible but not whole.
+    Left out: what was deleted since, and, logged and counted, what is visible but not whole, or
+    torn. With `strict` the latter raises.
     """
     if not entries:
         return []
@@ -208,9 +215,14 @@ async def read_entries(
     for entry in entries:
         raw = whole.get(entry.key)
         if raw is None:
-            raw = await _read_alone(core, entry.key)
+            raw = await _read_alone(core, entry.key, strict)
         if raw is not None:
             found.append(raw)
+        elif strict:
+            raise PartsLostError(
+                f"checkpoint {entry.key.checkpoint_id} of thread {entry.key.thread_id!r} was"
+                " deleted while it was read; run the call again"
+            )
     return found
 
 
@@ -221,7 +233,7 @@ async def _read_together(
         return {}
     view = core.memory.overlay.view(thread_id)
     parameters: dict[str, str | int] = {
-        "p_killed": ",".join(sorted(view.killed)),
+        **deaths_parameters(view),
         "p_submissions": ",".join(entry.submission_id for entry in entries),
         "p_budget": RESULT_BYTES,
         "p_rows": RESULT_ROWS,
@@ -232,9 +244,9 @@ async def _read_together(
         tables = await core.query(_kql.read_many(thread=thread_id is not None), parameters)
     except ResultTooLargeError:  # blobs that landed several times; each is read alone
         return {}
-    marks, heads, blobs, writes, stones = tables
-    killed = learn(core, heads, blobs, writes, stones)
-    view = view.without(killed)
+    marks, heads, haunts, blobs, writes, stones = tables
+    view = view.without(learn(core, heads, blobs, writes, stones))
+    haunted = {_key_of(record) for record in haunts.records()}
     if not marks.records()[0]["fits"]:
         return {}
     shown = {row.submission_id: row for row in map(checkpoint_from_row, heads.records())}
@@ -246,21 +258,24 @@ async def _read_together(
     for entry in entries:
         head = shown.get(entry.submission_id)
         # A row that Kusto does not show yet is read alone: its writes did not come along here.
-        if head is None or head.epoch in killed:
+        if head is None:
             continue
         core.memory.epochs.remember(head.key, head.epoch)
-        submissions = merge_submissions(by_key.get(entry.key, ()), view.writes(entry.key))
+        own = view.writes(entry.key, haunted=entry.key in haunted)
+        submissions = merge_submissions(by_key.get(entry.key, ()), own)
         try:
             whole[entry.key] = await assemble(core, head, stored_blobs, submissions)
-        except MissingPartsError as missing:
+        except (MissingPartsError, PartsLostError) as missing:
             logger.info("reading a listed checkpoint again: %s", missing)
     return whole
 
 
-async def _read_alone(core: Core, key: CheckpointKey) -> RawCheckpoint | None:
+async def _read_alone(core: Core, key: CheckpointKey, strict: bool) -> RawCheckpoint | None:
     try:
         return await read_checkpoint(core, key.thread_id, key.checkpoint_ns, key.checkpoint_id)
-    except IncompleteCheckpointError as error:
+    except (IncompleteCheckpointError, PartsLostError) as error:
+        if strict:
+            raise
         core.stats.add("skipped_incomplete")
         logger.warning("left out of a list: %s", error)
         return None
@@ -291,7 +306,7 @@ class Listing:
 
     async def next_group(self, core: Core) -> list[RawCheckpoint]:
         """Give the next checkpoints, newest first; an empty list is the end."""
-        core.raise_failures()
+        await core.begin_read()
         while self._left is None or self._left > 0:
             if not self._entries:
                 if self._last_page:

@@ -6,13 +6,15 @@ nobody waiting.
 
 from __future__ import annotations
 
-from ._caches import Epochs, Manifests
+from ._caches import DeadRuns, Epochs, LruMap, Manifests
 from ._clock import HybridClock
 from ._overlay import Overlay
+from ._rows import CheckpointKey
 from ._stats import Stats
 from .errors import KustoCheckpointError, LoopLostError, WriteFailedError
 
 _FAILURES_KEPT = 100
+_FORKS_TOLD = 10_000
 
 
 class Memory:
@@ -23,7 +25,9 @@ class Memory:
         self.clock = HybridClock()
         self.overlay = Overlay()
         self.epochs = Epochs()
+        self.dead_runs = DeadRuns()
         self.manifests = Manifests()
+        self.forks_told: LruMap[CheckpointKey, bool] = LruMap(_FORKS_TOLD)
         self._failures: list[str] = []
         self._failures_dropped = 0
         self._loop_lost = False

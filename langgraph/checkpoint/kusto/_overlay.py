@@ -10,14 +10,14 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import NamedTuple
 
 from ._pending_writes import WriteSubmission
 from ._rows import BlobCopy, CheckpointKey, StoredCheckpoint
-from ._tombstones import Tombstone, killed_epochs
+from ._tombstones import Deaths, Tombstone, deaths_parameter
 from ._values import Encoded
 
 
@@ -66,7 +66,13 @@ class ThreadView:
     checkpoints: tuple[StoredCheckpoint, ...]
     blobs: Mapping[str, Encoded]
     submissions: tuple[WriteSubmission, ...]
-    killed: frozenset[str]
+    deaths: Deaths
+    """What the tombstones that are still in the overlay kill."""
+    deaths_parameter: str
+    """The same for a query, which may not see them."""
+    since: int | None
+    """Time of the oldest row; None without rows. No tombstone of checkpoints written before it
+    kills one of them."""
 
     def newest(self, thread_id: str, checkpoint_ns: str) -> StoredCheckpoint | None:
         """The checkpoint with the greatest id, in the copy that was written last."""
@@ -88,16 +94,24 @@ class ThreadView:
             default=None,
         )
 
-    def writes(self, key: CheckpointKey) -> list[WriteSubmission]:
-        """Pending writes of one checkpoint."""
-        return [submission for submission in self.submissions if submission.key == key]
+    def writes(self, key: CheckpointKey, *, haunted: bool) -> list[WriteSubmission]:
+        """Pending writes of one checkpoint.
 
-    def without(self, dead: Set[str]) -> ThreadView:
-        """The same without rows of epochs that turned out to be dead."""
+        Without those that have no epoch when it is haunted: when it has a copy in a dead epoch,
+        which they were meant for.
+        """
+        return [
+            submission
+            for submission in self.submissions
+            if submission.key == key and (submission.epoch or not haunted)
+        ]
+
+    def without(self, deaths: Deaths) -> ThreadView:
+        """The same without rows that turned out to be dead."""
         return replace(
             self,
-            checkpoints=tuple(row for row in self.checkpoints if row.epoch not in dead),
-            submissions=tuple(item for item in self.submissions if item.epoch not in dead),
+            checkpoints=tuple(row for row in self.checkpoints if not deaths.kills(row)),
+            submissions=tuple(item for item in self.submissions if not deaths.kills(item)),
         )
 
     def epochs(self) -> set[str]:
@@ -197,49 +211,49 @@ class Overlay:
             **{kind: tuple(found) for kind, found in chosen.items()},
         )
 
+    def acknowledged_before(self, moment: int, limit: int) -> list[str]:
+        """Of the oldest acknowledged rows those that were written before a time."""
+        oldest = islice(self._acknowledged, limit)
+        return [identity for identity in oldest if self._entries[identity].written_at < moment]
+
     def row_count_of(self, identity: str) -> int:
         """Rows a submission has; 0 when it is not here."""
         entry = self._entries.get(identity)
         return 0 if entry is None else entry.rows
 
     def view(self, thread_id: str | None = None) -> ThreadView:
-        """Give what one thread (or all) has here, without rows of epochs that are dead."""
+        """Give what one thread (or all) has here, without rows that are dead."""
         threads = self._select(thread_id)
-        killed = frozenset(
-            killed_epochs(stone for thread in threads for stone in thread.tombstones.values())
-        )
+        stones = [stone for thread in threads for stone in thread.tombstones.values()]
+        deaths = Deaths.of(stones)
+        rows = [row for thread in threads for row in thread.checkpoints.values()]
+        submissions = [item for thread in threads for item in thread.writes.values()]
+        moments = [row.written_at for row in rows]
+        moments += [item.written_at for item in submissions]
+        moments += [stone.written_at for stone in stones]
         return ThreadView(
-            checkpoints=tuple(
-                row
-                for thread in threads
-                for row in thread.checkpoints.values()
-                if row.epoch not in killed
-            ),
+            checkpoints=tuple(row for row in rows if not deaths.kills(row)),
             blobs={
                 blob_id: copy.value for thread in threads for blob_id, copy in thread.blobs.items()
             },
-            submissions=tuple(
-                submission
-                for thread in threads
-                for submission in thread.writes.values()
-                if submission.epoch not in killed
-            ),
-            killed=killed,
+            submissions=tuple(item for item in submissions if not deaths.kills(item)),
+            deaths=deaths,
+            deaths_parameter=deaths_parameter(stones),
+            since=min(moments, default=None),
         )
 
-    def dead(self, thread_id: str, killed: set[str]) -> list[str]:
-        """Identities of rows whose epoch is dead; tombstones stay until they are shown."""
+    def dead(self, thread_id: str, deaths: Deaths) -> list[str]:
+        """Identities of acknowledged rows that are dead; tombstones stay until they are shown."""
         thread = self._threads.get(thread_id)
         if thread is None:
             return []
-        epochs = {identity: row.epoch for identity, row in thread.checkpoints.items()}
-        epochs |= {identity: item.epoch for identity, item in thread.writes.items()}
-        epochs |= {identity: copy.epoch for identity, copy in thread.blobs.items()}
-        return [
-            identity
-            for identity, epoch in epochs.items()
-            if epoch in killed and identity in self._acknowledged
+        found = [identity for identity, row in thread.checkpoints.items() if deaths.kills(row)]
+        found += [identity for identity, item in thread.writes.items() if deaths.kills(item)]
+        # A copy of a value may be referred to by a later checkpoint that lives; an epoch, by none.
+        found += [
+            identity for identity, copy in thread.blobs.items() if copy.epoch in deaths.epochs
         ]
+        return [identity for identity in found if identity in self._acknowledged]
 
     def _select(self, thread_id: str | None) -> list[_Thread]:
         if thread_id is None:

@@ -99,6 +99,24 @@ def submissions_from_rows(rows: Iterable[Row]) -> list[WriteSubmission]:
     ]
 
 
+def chosen_from_rows(rows: Iterable[Row]) -> list[WriteSubmission]:
+    """Put writes together that a query has chosen among complete submissions.
+
+    A submission holds only its chosen writes then.
+
+    Raises:
+        ValueError: A chunk of a write is missing.
+    """
+    found: dict[str, dict[int, Row]] = {}
+    for row in rows:
+        check_codec(row, f"a write of checkpoint {row['checkpoint_id']!r}")
+        found.setdefault(row["submission_id"], {})[row["submission_row"]] = row
+    return [
+        _submission_from_rows([numbered[number] for number in sorted(numbered)])
+        for numbered in found.values()
+    ]
+
+
 def _submission_from_rows(rows: list[Row]) -> WriteSubmission:
     first = rows[0]
     writes: list[PendingWrite] = []
@@ -107,6 +125,9 @@ def _submission_from_rows(rows: list[Row]) -> WriteSubmission:
         head = rows[start]
         end = start + head["chunks"]
         where = f"write {head['idx']} of task {head['task_id']!r}"
+        chunks = [row["chunk"] for row in rows[start:end]]
+        if chunks != list(range(head["chunks"])):
+            raise ValueError(f"{where} lacks a chunk")
         payload = join_chunks([row["data"] for row in rows[start:end]], where)
         value = Encoded(
             head["value_type"], head["encoding"], head["value_bytes"], head["value_hash"], payload
@@ -127,10 +148,19 @@ def _submission_from_rows(rows: list[Row]) -> WriteSubmission:
 
 def winning_writes(submissions: Iterable[WriteSubmission]) -> list[PendingWrite]:
     """Choose between submissions and put the winners in LangGraph's order."""
-    winners: dict[tuple[str, int], PendingWrite] = {}
+    return [write for _, write in winners_with_origin(submissions)]
+
+
+def winners_with_origin(
+    submissions: Iterable[WriteSubmission],
+) -> list[tuple[WriteSubmission, PendingWrite]]:
+    """The winners as `winning_writes`, each with the submission it comes from."""
+    winners: dict[tuple[str, int], tuple[WriteSubmission, PendingWrite]] = {}
     for submission in sorted(submissions, key=lambda item: item.order):
         for write in submission.writes:
             slot = (write.task_id, write.idx)
             if write.idx < 0 or slot not in winners:
-                winners[slot] = write
-    return sorted(winners.values(), key=lambda write: (write.task_path, write.task_id, write.idx))
+                winners[slot] = (submission, write)
+    return sorted(
+        winners.values(), key=lambda item: (item[1].task_path, item[1].task_id, item[1].idx)
+    )

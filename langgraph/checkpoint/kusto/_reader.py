@@ -6,14 +6,13 @@ Rules:
   question was wrong and is asked again without it.
 - A checkpoint whose row is visible but whose parts are not is never answered by "none" or by an
   older one: it is read again with backoff, then `IncompleteCheckpointError` is raised.
-- One request for a checkpoint; more only when its payload has to be paged.
+- One request for a checkpoint; more only when its payload has to be paged, or when the view's
+  newest is deleted (by run, or alone) and the table has to be asked for the next one.
 """
 
 from __future__ import annotations
 
-import asyncio
-import logging
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
 
 from . import _kql
 from ._assembly import (
@@ -22,20 +21,21 @@ from ._assembly import (
     MissingPartsError,
     RawCheckpoint,
     assemble,
+    deaths_parameters,
     learn,
     merge_submissions,
     page_writes,
 )
+from ._clock import parse_ticks
 from ._core import Core
 from ._overlay import ThreadView
+from ._patience import until_whole
 from ._pending_writes import submissions_from_rows
 from ._rows import CheckpointKey, StoredCheckpoint, blobs_from_rows, checkpoint_from_row
-from .errors import IncompleteCheckpointError, ResultTooLargeError
+from ._tombstones import Deaths, to_item
+from .errors import ResultTooLargeError
 
-logger = logging.getLogger(__name__)
-
-_FIRST_PAUSE_SECONDS = 0.05
-_LONGEST_PAUSE_SECONDS = 1.0
+_NO_DEATHS = Deaths()
 
 
 async def read_checkpoint(
@@ -45,26 +45,12 @@ async def read_checkpoint(
 
     Raises:
         IncompleteCheckpointError: It is visible, but not whole within `visibility_timeout`.
+        PartsLostError: Parts of it are gone.
     """
-    core.raise_failures()
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + core.options.visibility_timeout
-    pause = _FIRST_PAUSE_SECONDS
-    while True:
-        try:
-            return await _read_once(core, thread_id, checkpoint_ns, checkpoint_id)
-        except MissingPartsError as missing:
-            if loop.time() + pause > deadline:
-                raise IncompleteCheckpointError(
-                    f"a checkpoint of thread {thread_id!r}, namespace {checkpoint_ns!r} is visible"
-                    f" but not whole after {core.options.visibility_timeout:g} s: {missing}; read"
-                    " it again later, or, if its rows are older than the retention period, delete"
-                    " the thread"
-                ) from missing
-            core.stats.add("incomplete_reads")
-            logger.info("reading thread %r again in %.2f s: %s", thread_id, pause, missing)
-        await asyncio.sleep(pause)
-        pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+    what = f"a checkpoint of thread {thread_id!r}, namespace {checkpoint_ns!r}"
+    return await until_whole(
+        core, what, lambda: _read_once(core, thread_id, checkpoint_ns, checkpoint_id)
+    )
 
 
 async def _read_once(
@@ -72,9 +58,10 @@ async def _read_once(
     thread_id: str,
     checkpoint_ns: str,
     checkpoint_id: str | None,
-    dead: Set[str] = frozenset(),
+    known: Deaths = _NO_DEATHS,
+    unhidden: bool = False,
 ) -> RawCheckpoint | None:
-    view = core.memory.overlay.view(thread_id).without(dead)
+    view = core.memory.overlay.view(thread_id).without(known)
     if checkpoint_id is None:
         local = view.newest(thread_id, checkpoint_ns)
     else:
@@ -82,41 +69,49 @@ async def _read_once(
     parameters: dict[str, str | int] = {
         "p_thread": thread_id,
         "p_ns": checkpoint_ns,
-        "p_killed": ",".join(sorted(view.killed)),
+        "p_encoded_ns": to_item(checkpoint_ns),
         "p_blobs": ",".join(_blobs_to_fetch(local, view)),
         "p_budget": RESULT_BYTES,
         "p_rows": RESULT_ROWS,
+        **deaths_parameters(view),
     }
     if checkpoint_id is None:
         parameters["p_local"] = local.key.checkpoint_id if local else ""
+        text = _kql.READ_LATEST_UNHIDDEN if unhidden else _kql.READ_LATEST
     else:
         parameters["p_id"] = checkpoint_id
-    text = _kql.READ_LATEST if checkpoint_id is None else _kql.READ_BY_ID
+        text = _kql.READ_BY_ID
     try:
         tables = await core.query(text, parameters)
     except ResultTooLargeError:  # blobs that landed several times: nothing fits, all is paged
         tables = await core.query(text, {**parameters, "p_budget": -1})
     marks, heads, blobs, writes, stones = tables
     mark = marks.records()[0]
-    killed = learn(core, heads, blobs, writes, stones)
-    if local is not None and local.epoch in killed:
-        return await _read_once(core, thread_id, checkpoint_ns, checkpoint_id, dead | killed)
-    view = view.without(killed)
+    if mark["last_delete"]:  # what is put from now on is later, whatever this machine's clock says
+        core.observe(parse_ticks(mark["last_delete"]))
+    deaths = learn(core, heads, blobs, writes, stones, "" if unhidden else mark["seen_id"])
+    if local is not None and deaths.kills(local):
+        return await _read_once(
+            core, thread_id, checkpoint_ns, checkpoint_id, known | deaths, unhidden
+        )
+    view = view.without(deaths)
     wanted: str = mark["wanted_id"]
     head = _last_written([*map(checkpoint_from_row, heads.records()), *([local] if local else [])])
     if head is None or head.key.checkpoint_id != wanted:
-        if checkpoint_id is None and wanted:
-            raise MissingPartsError(f"the row of checkpoint {wanted} is not visible yet")
-        return None
+        if checkpoint_id is not None or not wanted:
+            return None
+        if mark["hidden"] and not unhidden:
+            return await _read_once(core, thread_id, checkpoint_ns, None, known, unhidden=True)
+        raise MissingPartsError(f"the row of checkpoint {wanted} is not visible yet")
     core.memory.epochs.remember(head.key, head.epoch)
     if mark["fits"]:
         submissions = submissions_from_rows(writes.records())
         found = blobs_from_rows(blobs.records())
     else:
-        submissions = await page_writes(core, head.key, killed)
+        submissions = await page_writes(core, head.key, view)
         found = {}
-    submissions = merge_submissions(submissions, view.writes(head.key))
-    return await assemble(core, head, {**found, **view.blobs}, submissions)
+    own = view.writes(head.key, haunted=mark["haunted"])
+    return await assemble(core, head, {**found, **view.blobs}, merge_submissions(submissions, own))
 
 
 def _blobs_to_fetch(local: StoredCheckpoint | None, view: ThreadView) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,14 +26,20 @@ class PutRequest:
     versions: Mapping[str, Any]
     columns: Mapping[str, Any]
     checkpoint_map: Mapping[str, str] = field(default_factory=dict)
+    epoch: str = ""
+    """The epoch, when the caller decides it (a copy of a thread); else it is inherited."""
+    on_submitted: Callable[[Mapping[str, BlobRef]], None] | None = None
+    """Hears, once the rows are submitted, where the large values of the channels are."""
 
 
 @dataclass(frozen=True)
 class WritesRequest:
-    """One `put_writes`, serialised by the caller: (idx, channel, value)."""
+    """One `put_writes` of one task, serialised by the caller: (idx, channel, value)."""
 
     key: CheckpointKey
     run_id: str
     task_id: str
     task_path: str
     writes: Sequence[tuple[int, str, Typed]]
+    epoch: str = ""
+    """As in `PutRequest`."""

@@ -125,6 +125,8 @@ class StoredCheckpoint:
     inline: Mapping[str, Encoded] | BlobRef
     blobs: Mapping[str, BlobRef] | BlobRef
     total_bytes: int = 0
+    source: str = ""
+    """The copy of `metadata["source"]`, of a row that was made here."""
 
     @property
     def order(self) -> tuple[int, str]:
@@ -256,7 +258,9 @@ def _encode_plan(
     total += sum(base64_chars(ref.stored_bytes) for ref in needed)
     body["row_bytes"] = size
     body["total_bytes"] = total
-    return CheckpointPlan(replace(row, total_bytes=total), copies, orjson.dumps(body))
+    source = str(columns.get("source") or "")
+    row = replace(row, total_bytes=total, source=source)
+    return CheckpointPlan(row, copies, orjson.dumps(body))
 
 
 def _nested_chars(text: bytes) -> int:
@@ -315,6 +319,21 @@ def refs_from_json(text: bytes | str, where: str) -> dict[str, BlobRef]:
     """Read the references of the channels."""
     with _reading(where):
         return {channel: _ref_from_list(item) for channel, item in _loads(text, where).items()}
+
+
+def value_mark(channel: str) -> str:
+    """How a row's text begins the value of a channel, in `inline_data` and in `blob_refs`.
+
+    The same text may stand elsewhere in the row: what finds it has to look closer.
+    """
+    return orjson.dumps(channel).decode() + ":["
+
+
+def ref_of_channel(cell: str, channel: str, where: str) -> BlobRef | None:
+    """Read one channel's reference in the cell `blob_refs`; None when it does not stand there."""
+    with _reading(where):
+        item = dict(_loads(cell, where).get("values") or {}).get(channel)
+        return None if item is None else _ref_from_list(item)
 
 
 def _row_refs_json(row: StoredCheckpoint) -> str:

@@ -38,7 +38,9 @@ from ._conversion import (
     writes_request,
 )
 from ._core import OFF_LOOP_BYTES
+from ._deleting import delete_thread
 from ._filter import check_filter, contains
+from ._forks import ForkWatch
 from ._listing import Listing
 from ._memory import Memory
 from ._portal import Home
@@ -46,6 +48,7 @@ from ._provisioning import check, provision
 from ._reader import read_checkpoint
 from ._requests import PutRequest, Typed, WritesRequest
 from ._rows import CheckpointKey
+from ._serde import ExactSerializer
 from ._stats import Stats
 from ._transport import SdkTransport, Transport, check_credential, no_endpoint_error, parse_endpoint
 from .errors import InvalidOptionError
@@ -67,6 +70,7 @@ class KustoSaverBase(BaseCheckpointSaver[str]):
     """
 
     _own_thread = False
+    serde: SerializerProtocol = ExactSerializer()
 
     def __init__(
         self,
@@ -126,7 +130,7 @@ class KustoSaverBase(BaseCheckpointSaver[str]):
             database: The database, unless `cluster_uri` names it.
             credential: None for `DefaultAzureCredential`, any azure-identity credential, sync or
                 async, or `"app-id;app-key;tenant"`. `http://` on loopback needs none.
-            serde: Serializer of values, `JsonPlusSerializer` by default.
+            serde: Serializer of values, `ExactSerializer` by default.
             **options: See `SaverOptions`.
 
         Raises:
@@ -184,10 +188,13 @@ class KustoSaverBase(BaseCheckpointSaver[str]):
             ServiceError: Kusto did not answer a query.
         """
         listing, place = self._listing(config, filter, before, limit)
+        watch = ForkWatch(self._memory.forks_told)
         with self._counted("lists", "list", place):
             while group := await self._home.run(listing.next_group):
                 for raw in group:
-                    yield await self._decode_anywhere(raw)
+                    found = await self._decode_anywhere(raw)
+                    self._watch(watch, raw, found)
+                    yield found
 
     async def aput(
         self,
@@ -249,7 +256,7 @@ class KustoSaverBase(BaseCheckpointSaver[str]):
         """
         place = read_place({"configurable": {"thread_id": thread_id}})
         with self._counted("deletes", "delete_thread", place):
-            await self._home.run(lambda core: core.delete_thread(place.thread_id))
+            await self._home.run(lambda core: delete_thread(core, place.thread_id))
 
     async def asetup(self, create: bool = False) -> None:
         """Check that the database has the tables, or create them; see `setup`."""
@@ -299,10 +306,13 @@ class KustoSaverBase(BaseCheckpointSaver[str]):
     ) -> Iterator[CheckpointTuple]:
         """List checkpoints; see `alist`."""
         listing, place = self._listing(config, filter, before, limit)
+        watch = ForkWatch(self._memory.forks_told)
         with self._counted("lists", "list", place):
             while group := self._home.run_sync(listing.next_group, "alist"):
                 for raw in group:
-                    yield self._decode(raw)
+                    found = self._decode(raw)
+                    self._watch(watch, raw, found)
+                    yield found
 
     def put(
         self,
@@ -335,16 +345,21 @@ class KustoSaverBase(BaseCheckpointSaver[str]):
         """Delete a thread; see `adelete_thread`."""
         place = read_place({"configurable": {"thread_id": thread_id}})
         with self._counted("deletes", "delete_thread", place):
-            self._home.run_sync(lambda core: core.delete_thread(place.thread_id), "adelete_thread")
+            self._home.run_sync(lambda core: delete_thread(core, place.thread_id), "adelete_thread")
 
     # -- both ------------------------------------------------------------------------------------
 
     def get_next_version(self, current: str | int | float | None, channel: None) -> str:
         """Give a version greater than `current` that no other branch of the thread has.
 
-        Two forks of one checkpoint would get the same plain number for different values.
+        Two forks of one checkpoint would get the same plain number for different values. A thread
+        that came from another saver with numbers goes on with them: LangGraph compares the versions
+        of a checkpoint with each other, and cannot when they are of two types.
         """
-        return f"{next_version(current):032}.{random.random():016}"
+        number = next_version(current)
+        if isinstance(current, int | float):
+            return cast(str, float(number) if isinstance(current, float) else number)
+        return f"{number:032}.{random.random():016}"
 
     def stats(self) -> dict[str, int]:
         """Return counters since the saver was made; see `Stats` for the names."""
@@ -393,6 +408,11 @@ class KustoSaverBase(BaseCheckpointSaver[str]):
 
     def _matches(self, wanted: Mapping[str, Any], key: CheckpointKey, metadata: Typed) -> bool:
         return contains(metadata_of(self.serde, key, metadata), wanted)
+
+    def _watch(self, watch: ForkWatch, raw: RawCheckpoint, found: CheckpointTuple) -> None:
+        """Log and count a fork that nobody made on purpose as a list goes by."""
+        if watch.see(raw.key, raw.parent_checkpoint_id, found.metadata.get("source")):
+            self._memory.stats.add("forks")
 
     def _decode(self, raw: RawCheckpoint) -> CheckpointTuple:
         found = checkpoint_tuple(self.serde, raw)

@@ -2,7 +2,7 @@
 
 The single source of the schema: `provision.kql` is `provision_script()` written to a file (a test
 proves that they are equal) and `setup(create=True)` runs `commands()`. The texts of the stored
-functions stand in `_functions.py`, those of the saver in `_kql.py`; nothing here talks to Kusto.
+functions stand in `_functions.py`, those of the saver in `_kql`; nothing here talks to Kusto.
 """
 
 from __future__ import annotations

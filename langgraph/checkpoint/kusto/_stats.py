@@ -8,12 +8,15 @@ from collections import Counter
 class Stats:
     """Counters, by documented name.
 
-    `puts`, `put_writes`, `get_tuples`, `lists`, `deletes`: calls that returned.
+    `puts`, `put_writes`, `get_tuples`, `lists`, `deletes`, `copies`, `prunes`, `histories`: calls
+    that returned.
     `errors`: calls that raised, except for a config without a usable thread id.
     `ingest_requests`, `ingest_rows`, `ingest_bytes` (uncompressed), `queries`: what was sent.
     `retries`, `throttled`: attempts after the first; those because of 429.
     `incomplete_reads`: reads repeated because parts of a checkpoint were not visible yet.
-    `dead_puts`: puts into a thread that had been deleted; they stay dead.
+    `dead_puts`: puts into a thread, or of a run, that had been deleted; they stay dead.
+    `broken_histories`: newest checkpoints whose delta channels lost an ancestor to a delete.
+    `forks`: forks nobody made on purpose that a list went by.
     `skipped_incomplete`: checkpoints a list left out because parts of them were missing.
     `blobs_stored`, `blobs_reused`: large values written, and referred to because unchanged.
     """
@@ -24,6 +27,9 @@ class Stats:
         "get_tuples",
         "lists",
         "deletes",
+        "copies",
+        "prunes",
+        "histories",
         "errors",
         "ingest_requests",
         "ingest_rows",
@@ -33,6 +39,8 @@ class Stats:
         "throttled",
         "incomplete_reads",
         "dead_puts",
+        "broken_histories",
+        "forks",
         "skipped_incomplete",
         "blobs_stored",
         "blobs_reused",

@@ -1,11 +1,14 @@
-"""`AsyncKustoSaver`, the saver for services. What it does stands in `_saver.py`."""
+"""`AsyncKustoSaver`, the saver for services.
+
+What it does stands in `_saver.py` and `_extended.py`.
+"""
 
 from __future__ import annotations
 
-from ._saver import KustoSaverBase
+from ._extended import ExtendedKustoSaverBase
 
 
-class AsyncKustoSaver(KustoSaverBase):
+class AsyncKustoSaver(ExtendedKustoSaverBase):
     """Keeps LangGraph checkpoints in Kusto (Azure Data Explorer, Fabric Eventhouse).
 
     Lives on the event loop of its first await; calls from other loops and threads hop to it, and

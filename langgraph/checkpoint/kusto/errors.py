@@ -34,6 +34,7 @@
     │   ├── QueryFailedError
     │   └── MalformedResponseError           retriable
     ├── IncompleteCheckpointError            retriable
+    ├── PartsLostError
     ├── BackpressureError                    retriable
     └── WriteFailedError
 
@@ -216,6 +217,10 @@ class IncompleteCheckpointError(KustoCheckpointError):
     """A checkpoint is visible but parts of it are not, after waiting for them."""
 
     retriable = True
+
+
+class PartsLostError(KustoCheckpointError):
+    """Parts of a stored checkpoint, or an ancestor it needs, are gone: expired, or deleted."""
 
 
 class BackpressureError(KustoCheckpointError):

@@ -1,17 +1,21 @@
-"""`KustoSaver`, the saver for scripts and notebooks. What it does stands in `_saver.py`."""
+"""`KustoSaver`, the saver for scripts and notebooks.
+
+What it does stands in `_saver.py` and `_extended.py`.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ._extended import ExtendedKustoSaverBase
 from ._provisioning import check, provision
-from ._saver import KustoSaverBase, _nothing
+from ._saver import _nothing
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class KustoSaver(KustoSaverBase):
+class KustoSaver(ExtendedKustoSaverBase):
     """Keeps LangGraph checkpoints in Kusto, for sync code.
 
     Lives on an event loop in a thread of its own, so its sync methods work from any thread, many at

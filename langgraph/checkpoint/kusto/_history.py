@@ -1,0 +1,485 @@
+"""History: what LangGraph's delta channels are rebuilt from, in at most three requests.
+
+The chain of ancestors without payload, a second time in full when the thread forks, then the writes
+of the path together with the rows and blobs that hold the seeds. Only what passes the limit of a
+query result takes more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, NoReturn
+
+from . import _kql
+from ._assembly import (
+    RESULT_BYTES,
+    RESULT_ROWS,
+    MissingPartsError,
+    RawCheckpoint,
+    RawWrite,
+    channel_value,
+    deaths_parameters,
+    learn_deaths,
+    page_writes,
+)
+from ._clock import TICKS_PER_DAY, parse_ticks
+from ._core import Core
+from ._delta_channel import Link, Walk, walk
+from ._overlay import ThreadView
+from ._patience import until_whole
+from ._pending_writes import WriteSubmission, chosen_from_rows, winners_with_origin
+from ._reader import read_checkpoint
+from ._requests import Typed
+from ._rows import (
+    BlobRef,
+    CheckpointKey,
+    StoredCheckpoint,
+    blobs_from_rows,
+    checkpoint_from_row,
+    ref_of_channel,
+    value_mark,
+)
+from ._tombstones import Deaths, to_item, tombstones_from_rows
+from ._transport import Table
+from ._values import Encoded, base64_chars, decode_value
+from .errors import PartsLostError, ResultTooLargeError
+
+
+@dataclass(frozen=True)
+class RawHistory:
+    """What one channel is rebuilt from, not deserialised: writes oldest first."""
+
+    seed: Typed | None
+    writes: Sequence[RawWrite]
+
+
+@dataclass(frozen=True)
+class _Ancestor:
+    """One row of the chain."""
+
+    link: Link
+    submission_id: str
+    written_at: int
+    refs: Mapping[str, BlobRef]
+    write_rows: int = 0
+    write_bytes: int = 0
+
+
+@dataclass
+class _Chain:
+    """Ancestors of one checkpoint by id, as far as they were loaded."""
+
+    target: CheckpointKey
+    channels: Sequence[str]
+    rows: dict[str, _Ancestor] = field(default_factory=dict)
+    whole: bool = False
+    deaths: Deaths = field(default_factory=Deaths)
+    """What is known to be dead by now, for the overlay's own rows."""
+
+    def view(self, core: Core) -> ThreadView:
+        """The overlay without what is known to be dead."""
+        return core.memory.overlay.view(self.target.thread_id).without(self.deaths)
+
+    def learn(self, core: Core, stones: Table) -> None:
+        """Note what a result says is dead."""
+        self.deaths |= learn_deaths(core, tombstones_from_rows(stones.records()))
+
+    def walk(self) -> Walk:
+        """Walk as far as the rows go; without the target there is no way."""
+        target = self.rows.get(self.target.checkpoint_id)
+        links = {checkpoint_id: row.link for checkpoint_id, row in self.rows.items()}
+        return walk("" if target is None else target.link.parent_id, links, self.channels)
+
+    def correct(self, checkpoint_id: str, channel: str) -> None:
+        """Note that a checkpoint has no value of a channel: its name stood elsewhere in the row."""
+        row = self.rows[checkpoint_id]
+        link = replace(row.link, holds=row.link.holds - {channel})
+        self.rows[checkpoint_id] = replace(row, link=link)
+
+
+VersionsOf = Callable[[RawCheckpoint], Collection[str]]
+"""Reads which channels of a checkpoint were ever written; needs the serializer."""
+
+
+async def read_history(
+    core: Core, target: CheckpointKey, channels: Sequence[str], versions_of: VersionsOf
+) -> dict[str, RawHistory]:
+    """Read seed and writes of some channels from the ancestors of a checkpoint.
+
+    A channel that was never written has no history, be its ancestors there or not.
+
+    Raises:
+        IncompleteCheckpointError: An ancestor is not visible within `visibility_timeout`.
+        PartsLostError: An ancestor that is needed was deleted, or has expired.
+    """
+    what = f"the history of checkpoint {target.checkpoint_id} of thread {target.thread_id!r}"
+    found: dict[str, RawHistory] = {}
+    for some in _groups(channels):
+        found |= await until_whole(core, what, partial(_read_some, core, target, some, versions_of))
+    return found
+
+
+async def walk_ancestors(
+    core: Core, target: CheckpointKey, channels: Sequence[str], versions: Collection[str] = ()
+) -> Walk:
+    """Find the ancestors that some channels of a checkpoint need, as far as they are there.
+
+    Seeds are verified on their values: what works on the answer deletes what lies beyond them. A
+    channel without a value and without writes needs none, when it is not among the versions of the
+    checkpoint either.
+    """
+    what = f"the chain of checkpoint {target.checkpoint_id} of thread {target.thread_id!r}"
+    found = Walk()
+    for some in _groups(channels):
+        parts, part, _ = await until_whole(core, what, partial(_settle, core, _Chain(target, some)))
+        for channel, span in part.spans.items():
+            needed = channel in part.seeds or channel in versions or not versions
+            found.spans[channel] = span if needed or parts.writes_of(channel, span) else []
+        found.seeds |= part.seeds
+        found.missing = found.missing or part.missing
+    return found
+
+
+def _groups(channels: Sequence[str]) -> Iterator[Sequence[str]]:
+    size = _kql.HISTORY_CHANNELS
+    return (channels[start : start + size] for start in range(0, len(channels), size))
+
+
+async def _read_some(
+    core: Core, target: CheckpointKey, channels: Sequence[str], versions_of: VersionsOf
+) -> dict[str, RawHistory]:
+    chain = _Chain(target, channels)
+    parts, path, seeds = await _settle(core, chain)
+    await _check_target(core, chain)
+    if path.missing:
+        raw = await read_checkpoint(
+            core, target.thread_id, target.checkpoint_ns, target.checkpoint_id
+        )
+        versions = () if raw is None else versions_of(raw)
+        written = [name for name in channels if name in versions or not versions]
+        if len(written) == len(channels):
+            await _raise_missing(core, chain, path.missing)
+        rest = await _read_some(core, target, written, versions_of) if written else {}
+        return {channel: rest.get(channel, RawHistory(None, [])) for channel in channels}
+    return {
+        channel: RawHistory(seeds.get(channel), parts.writes_of(channel, span))
+        for channel, span in path.spans.items()
+    }
+
+
+async def _settle(core: Core, chain: _Chain) -> tuple[_Parts, Walk, dict[str, Typed]]:
+    """Walk, read the parts and verify the seeds, until each is one; a missing ancestor ends it."""
+    while True:
+        path = await _find_path(core, chain)
+        parts = await _read_parts(core, chain, path)
+        seeds: dict[str, Typed] = {}
+        for channel, checkpoint_id in path.seeds.items():
+            head = parts.heads.get(checkpoint_id)
+            if head is None:
+                raise MissingPartsError(f"the row of checkpoint {checkpoint_id} is not visible")
+            value = await channel_value(core, head, parts.blobs, channel)
+            if value is None:
+                chain.correct(checkpoint_id, channel)
+            else:
+                seeds[channel] = value
+        if len(seeds) == len(path.seeds):
+            return parts, path, seeds
+
+
+async def _find_path(core: Core, chain: _Chain) -> Walk:
+    """Walk, loading the chain: first what a thread without forks needs, then all of it."""
+    if not chain.rows:
+        await _load(core, chain)
+    found = chain.walk()
+    if found.missing and not chain.whole:
+        chain.whole = True
+        await _load(core, chain)
+        found = chain.walk()
+    return found
+
+
+async def _load(core: Core, chain: _Chain) -> None:
+    target = chain.target
+    view = chain.view(core)
+    parameters: dict[str, str | int] = {
+        **_range_parameters(target, chain.channels),
+        **deaths_parameters(view),
+        "p_target": target.checkpoint_id,
+        "p_whole": f"bool({str(chain.whole).lower()})",
+        "p_below": "",
+    }
+    for number, channel in enumerate(chain.channels):
+        parameters[f"p_mark{number}"] = value_mark(channel)
+    text = _kql.history_chain(len(chain.channels))
+    while True:
+        rows, sums, stones = await core.query(text, parameters)
+        chain.learn(core, stones)
+        weights = {record["checkpoint_id"]: record for record in sums.records()}
+        records = rows.records()
+        for record in records:
+            weight = weights.get(record["checkpoint_id"], {})
+            chain.rows.setdefault(
+                record["checkpoint_id"], _ancestor_from_record(chain, record, weight)
+            )
+        if len(records) < _kql.HISTORY_ROWS:
+            break
+        parameters["p_below"] = records[-1]["checkpoint_id"]
+    for row in view.without(chain.deaths).checkpoints:
+        if row.key.checkpoint_ns == target.checkpoint_ns:
+            _add_own(chain, row)
+
+
+def _range_parameters(target: CheckpointKey, channels: Sequence[str]) -> dict[str, str | int]:
+    return {
+        "p_thread": target.thread_id,
+        "p_ns": target.checkpoint_ns,
+        "p_channels": ",".join(to_item(channel) for channel in channels),
+    }
+
+
+def _ancestor_from_record(
+    chain: _Chain, record: Mapping[str, Any], weight: Mapping[str, Any]
+) -> _Ancestor:
+    checkpoint_id = record["checkpoint_id"]
+    holds = [chain.channels[int(number)] for number in record["holds"].split(",") if number]
+    where = f"checkpoint {checkpoint_id!r} of thread {chain.target.thread_id!r}"
+    refs = {channel: ref_of_channel(record["refs"], channel, where) for channel in holds}
+    return _Ancestor(
+        link=Link(record["parent_checkpoint_id"], frozenset(holds)),
+        submission_id=record["submission_id"],
+        written_at=parse_ticks(record["written_at"]),
+        refs={channel: ref for channel, ref in refs.items() if ref is not None},
+        write_rows=weight.get("row_count", 0),
+        write_bytes=weight.get("all_bytes", 0),
+    )
+
+
+def _add_own(chain: _Chain, row: StoredCheckpoint) -> None:
+    """Add a row of the overlay, unless Kusto shows a later copy."""
+    checkpoint_id = row.key.checkpoint_id
+    known = chain.rows.get(checkpoint_id)
+    if known is not None and (known.written_at, known.submission_id) >= row.order:
+        return
+    spilled = isinstance(row.inline, BlobRef) or isinstance(row.blobs, BlobRef)
+    held = {
+        channel
+        for channel in chain.channels
+        if spilled or channel in {**_mapping(row.inline), **_mapping(row.blobs)}
+    }
+    refs = {channel: ref for channel, ref in _mapping(row.blobs).items() if channel in held}
+    chain.rows[checkpoint_id] = _Ancestor(
+        link=Link(row.parent_checkpoint_id, frozenset(held)),
+        submission_id=row.submission_id,
+        written_at=row.written_at,
+        refs=refs,
+        write_rows=0 if known is None else known.write_rows,
+        write_bytes=0 if known is None else known.write_bytes,
+    )
+
+
+def _mapping(part: Mapping[str, Any] | BlobRef) -> Mapping[str, Any]:
+    return {} if isinstance(part, BlobRef) else part
+
+
+async def _raise_missing(core: Core, chain: _Chain, missing: str) -> NoReturn:
+    """Say whether an ancestor is gone for good."""
+    fate = await _fate(core, chain, missing)
+    expired = chain.rows[chain.target.checkpoint_id].written_at < core.now() - TICKS_PER_DAY
+    if fate == "deleted" or (fate == "absent" and expired):
+        raise _lost(chain, f"its ancestor {missing}, which is {fate}")
+    raise MissingPartsError(f"the ancestor {missing} is not visible")
+
+
+async def _check_target(core: Core, chain: _Chain) -> None:
+    """A checkpoint nobody knows has no history; one that was deleted has lost it."""
+    if chain.target.checkpoint_id in chain.rows:
+        return
+    fate = await _fate(core, chain, chain.target.checkpoint_id)
+    if fate == "deleted":
+        raise _lost(chain, "its ancestors, and is deleted itself")
+    if fate == "alive":
+        raise MissingPartsError(f"checkpoint {chain.target.checkpoint_id} was not visible yet")
+
+
+def _lost(chain: _Chain, what: str) -> PartsLostError:
+    return PartsLostError(
+        f"checkpoint {chain.target.checkpoint_id} of thread {chain.target.thread_id!r} needs"
+        f" {what}: channels {', '.join(map(repr, chain.channels[:5]))} cannot be rebuilt; go back"
+        " to another checkpoint, or delete the thread"
+    )
+
+
+async def _fate(core: Core, chain: _Chain, checkpoint_id: str) -> str:
+    """Ask whether a checkpoint is "alive", "deleted", or "absent"."""
+    target = chain.target
+    marks, heads, *_ = await core.query(
+        _kql.READ_BY_ID,
+        {
+            "p_thread": target.thread_id,
+            "p_ns": target.checkpoint_ns,
+            "p_encoded_ns": to_item(target.checkpoint_ns),
+            "p_id": checkpoint_id,
+            "p_blobs": "",
+            "p_budget": -1,
+            "p_rows": 0,
+            **deaths_parameters(chain.view(core)),
+        },
+    )
+    if heads.rows:
+        return "alive"
+    return "deleted" if marks.records()[0]["present"] else "absent"
+
+
+# -- the parts ---------------------------------------------------------------------------------
+
+
+@dataclass
+class _Parts:
+    """What the path needs: rows that hold seeds, their blobs, the writes."""
+
+    heads: dict[str, StoredCheckpoint] = field(default_factory=dict)
+    blobs: dict[str, Encoded] = field(default_factory=dict)
+    submissions: dict[str, list[WriteSubmission]] = field(default_factory=dict)
+    haunted: set[str] = field(default_factory=set)
+    """Checkpoints with a copy in a dead epoch: own writes without an epoch were meant for that."""
+
+    def writes_of(self, channel: str, span: Sequence[str]) -> list[RawWrite]:
+        """The writes to one channel, oldest first."""
+        found: list[RawWrite] = []
+        for checkpoint_id in reversed(span):
+            where = f"checkpoint {checkpoint_id!r}"
+            for submission, write in winners_with_origin(self.submissions.get(checkpoint_id, ())):
+                if write.channel == channel:
+                    what = f"write {write.idx} of task {write.task_id!r} of {where}"
+                    value = (write.value.value_type, decode_value(write.value, what))
+                    found.append(
+                        RawWrite(
+                            write.task_id,
+                            write.task_path,
+                            write.idx,
+                            write.channel,
+                            value,
+                            submission.run_id,
+                        )
+                    )
+        return found
+
+
+async def _read_parts(core: Core, chain: _Chain, path: Walk) -> _Parts:
+    target = chain.target
+    view = chain.view(core)
+    parts = _Parts(blobs=dict(view.blobs))
+    own_rows = {
+        row.key.checkpoint_id: row
+        for row in view.checkpoints
+        if row.key.checkpoint_ns == target.checkpoint_ns
+    }
+    wanted: dict[str, str] = {}
+    refs: dict[str, BlobRef] = {}
+    for channel, checkpoint_id in path.seeds.items():
+        ancestor = chain.rows[checkpoint_id]
+        own = own_rows.get(checkpoint_id)
+        if own is not None and own.submission_id == ancestor.submission_id:
+            parts.heads[checkpoint_id] = own
+        else:
+            wanted[checkpoint_id] = ancestor.submission_id
+        ref = ancestor.refs.get(channel)
+        if ref is not None and ref.blob_id not in parts.blobs:
+            refs[ref.blob_id] = ref
+    ids = sorted(path.path)
+    by_id: dict[str, list[WriteSubmission]] = {}
+    for submission in view.submissions:
+        key = submission.key
+        if key.checkpoint_ns == target.checkpoint_ns and key.checkpoint_id in path.path:
+            by_id.setdefault(key.checkpoint_id, []).append(submission)
+    budget = RESULT_BYTES - sum(base64_chars(ref.stored_bytes) for ref in refs.values())
+    first = {"p_heads": ",".join(wanted.values()), "p_blobs": ",".join(refs) if budget > 0 else ""}
+    for page in plan_ranges(ids, chain.rows, max(budget, 0)) or ([[]] if wanted else []):
+        await _read_range(core, chain, page, first, sorted(by_id), parts)
+        first = {"p_heads": "", "p_blobs": ""}
+    for checkpoint_id, own_submissions in by_id.items():
+        own_submissions = [
+            item
+            for item in own_submissions
+            if not chain.deaths.kills(item) and (item.epoch or checkpoint_id not in parts.haunted)
+        ]
+        shown = {item.submission_id for item in parts.submissions.get(checkpoint_id, ())}
+        parts.submissions.setdefault(checkpoint_id, []).extend(
+            item for item in own_submissions if item.submission_id not in shown
+        )
+    return parts
+
+
+def plan_ranges(
+    ids: Sequence[str], rows: Mapping[str, _Ancestor], first_budget: int
+) -> list[list[str]]:
+    """Cut sorted ids into ranges whose writes stay under the limit of a result."""
+    pages: list[list[str]] = []
+    page: list[str] = []
+    left_bytes, left_rows = first_budget, RESULT_ROWS
+    for checkpoint_id in ids:
+        row = rows[checkpoint_id]
+        if page and (row.write_bytes > left_bytes or row.write_rows > left_rows):
+            pages.append(page)
+            page, left_bytes, left_rows = [], RESULT_BYTES, RESULT_ROWS
+        page.append(checkpoint_id)
+        left_bytes -= row.write_bytes
+        left_rows -= row.write_rows
+    return [*pages, page] if page else pages
+
+
+async def _read_range(
+    core: Core,
+    chain: _Chain,
+    ids: list[str],
+    extra: Mapping[str, str],
+    fresh: Sequence[str],
+    parts: _Parts,
+) -> None:
+    """Read the writes of a range of ids; in halves when it is too large after all."""
+    target = chain.target
+    view = chain.view(core)
+    parameters: dict[str, str | int] = {
+        **_range_parameters(target, chain.channels),
+        **deaths_parameters(view),
+        **extra,
+        "p_low": ids[0] if ids else "",
+        "p_high": ids[-1] if ids else "",
+        "p_fresh": ",".join(map(to_item, fresh)),
+    }
+    try:
+        tables = await core.query(_kql.READ_HISTORY, parameters)
+    except ResultTooLargeError:
+        if not ids:
+            raise
+        none = dict.fromkeys(extra, "")
+        if len(ids) == 1:
+            key = replace(target, checkpoint_id=ids[0])
+            parts.submissions[ids[0]] = await page_writes(core, key, view)
+            if any(extra.values()):
+                await _read_range(core, chain, [], extra, fresh, parts)
+            return
+        half = len(ids) // 2
+        await _read_range(core, chain, ids[:half], extra, fresh, parts)
+        await _read_range(core, chain, ids[half:], none, fresh, parts)
+        return
+    heads, blobs, writes, living, haunts, stones = tables
+    chain.learn(core, stones)
+    own = {row.key.checkpoint_id for row in view.without(chain.deaths).checkpoints}
+    alive = own.union(record["checkpoint_id"] for record in living.records())
+    if not alive.issuperset(ids):
+        raise MissingPartsError("an ancestor was deleted while the history was read")
+    parts.haunted.update(record["checkpoint_id"] for record in haunts.records())
+    for head in map(checkpoint_from_row, heads.records()):
+        parts.heads[head.key.checkpoint_id] = head
+    parts.blobs |= blobs_from_rows(blobs.records())
+    wanted = set(ids)
+    try:
+        submissions = chosen_from_rows(writes.records())
+    except ValueError as error:
+        raise MissingPartsError(str(error)) from error
+    for submission in submissions:
+        if submission.key.checkpoint_id in wanted:
+            parts.submissions.setdefault(submission.key.checkpoint_id, []).append(submission)

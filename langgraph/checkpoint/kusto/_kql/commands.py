@@ -1,0 +1,41 @@
+"""Management commands and what setup asks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+if TYPE_CHECKING:
+    from typing_extensions import LiteralString
+
+SHOW_SCHEMA: LiteralString = ".show database schema as json"
+"""Tables with their columns, functions and views of the database."""
+
+COUNT_CHECKPOINTS: LiteralString = "Checkpoints | take 1 | count"
+"""Whether the table has rows, so that the view has to be built from them."""
+
+
+def show_mappings(table: str) -> str:
+    """List the ingestion mappings of one of our tables."""
+    return f".show table {quote_name(table)} ingestion json mappings"
+
+
+def show_streaming(table: str) -> str:
+    """Show the streaming policy of one of our tables."""
+    return f".show table {quote_name(table)} policy streamingingestion"
+
+
+def show_database_streaming(database: str) -> str:
+    """Show the streaming policy that holds where a table has none."""
+    return f".show database {quote_name(database)} policy streamingingestion"
+
+
+def show_operation(operation_id: str) -> str:
+    """Show how an operation in the background is doing; the id is Kusto's own."""
+    return f".show operations {UUID(operation_id)}"
+
+
+def quote_name(name: str) -> str:
+    """Quote an entity name for a management command, the only texts that take no parameters."""
+    escaped = name.replace("\\", "\\\\").replace("'", "\\'")
+    return f"['{escaped}']"
