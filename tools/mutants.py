@@ -1,14 +1,15 @@
 """Mutants: break the pure files one small step at a time and see whether their unit tests notice.
 
     python tools/mutants.py                        every pure file
-    python tools/mutants.py _batch _clock          some of them
+    python tools/mutants.py _batch _kql/thread     some of them
+    python tools/mutants.py _kql                   all of a package
     python tools/mutants.py _batch --show 'cut'    only mutants whose name holds this text
 
 A mutant is one changed operator, constant, condition, return or dropped statement. It is never
 written to a file: a child process loads it in place of the module and runs
-`tests/unit/test_<module>.py` and `test_<module>_*.py`. A mutant that no test notices must stand in
-`docs/mutants.md` with its reason, and nothing else may, else the exit code is 1. Which mutations
-there are is in `mutations.py`. POSIX only (`fork`).
+`tests/unit/test_<module>.py` and `test_<module>_*.py`, those of the package for a module inside
+one. A mutant that no test notices must stand in `docs/mutants.md` with its reason, and nothing else
+may, else the exit code is 1. Which mutations there are is in `mutations.py`. POSIX only (`fork`).
 """
 
 from __future__ import annotations
@@ -65,14 +66,30 @@ def explained() -> set[str]:
     return set(re.findall(r"^- `` (.+?) ``", text, re.MULTILINE))
 
 
+def chosen_modules(asked: list[str]) -> list[str]:
+    """Name the modules that were asked for, by their own name or by that of their package."""
+    pure = pure_modules()
+    chosen = []
+    for name in asked or pure:
+        found = [item for item in pure if item == name or item.startswith(f"{name}/")]
+        if not found:
+            raise SystemExit(f"{name} is no pure module; there are: {', '.join(pure)}")
+        chosen += found
+    return chosen
+
+
 def tests_of(module: str) -> list[str]:
-    """Unit tests of a module."""
-    path = ROOT / "tests" / "unit" / f"test_{module.lstrip('_')}.py"
-    extra = sorted(path.parent.glob(f"{path.stem}_*.py"))
-    found = [str(item) for item in (path, *extra) if item.exists()]
+    """Unit tests of a module, or of the package it stands in; those that name it first."""
+    package, _, name = module.rpartition("/")
+    path = ROOT / "tests" / "unit" / f"test_{(package or name).lstrip('_')}.py"
+    found = [
+        item for item in (path, *sorted(path.parent.glob(f"{path.stem}_*.py"))) if item.exists()
+    ]
     if not found:
         raise SystemExit(f"{module} has no unit tests: {path} is missing")
-    return found
+    if package:
+        found.sort(key=lambda item: (name not in item.stem, item == path))
+    return [str(item) for item in found]
 
 
 def run_tests(module: str, code: CodeType | None) -> int:
@@ -142,7 +159,7 @@ def survivors(module: str, shown: str, jobs: int) -> Iterator[tuple[Mutant, bool
     source = path.read_text(encoding="utf-8")
     if noticed(module, compile(source, str(path), "exec")):
         raise SystemExit(f"the tests of {module} fail without any mutant")
-    chosen = [mutant for mutant in mutants_of(source, path.name) if shown in mutant.name]
+    chosen = [mutant for mutant in mutants_of(source, f"{module}.py") if shown in mutant.name]
 
     def survived(mutant: Mutant) -> bool:
         return not noticed(module, compile(mutant.tree, str(path), "exec"))
@@ -154,7 +171,9 @@ def survivors(module: str, shown: str, jobs: int) -> Iterator[tuple[Mutant, bool
 def main() -> int:
     """Run the campaign."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("modules", nargs="*", help="pure modules without .py; all when none")
+    parser.add_argument(
+        "modules", nargs="*", help="pure modules without .py, or packages of them; all when none"
+    )
     parser.add_argument("--show", default="", help="only mutants whose name holds this text")
     parser.add_argument("--jobs", type=int, default=2, help="children at the same time")
     asked = parser.parse_args()
@@ -163,15 +182,18 @@ def main() -> int:
     for name in _WARM:
         importlib.import_module(name)
     known, unknown, stale, total, left = explained(), 0, 0, 0, 0
-    for module in asked.modules or pure_modules():
-        results = list(survivors(module, asked.show, asked.jobs))
-        alive = [mutant for mutant, survived in results if survived]
-        total, left = total + len(results), left + len(alive)
-        print(f"{module}: {len(results)} mutants, {len(alive)} survived", flush=True)
-        for mutant in alive:
-            is_known = mutant.name in known
-            unknown += not is_known
-            print(f"  {'explained' if is_known else 'SURVIVED '} line {mutant.line}: {mutant.name}")
+    for module in chosen_modules(asked.modules):
+        alive, count = [], 0
+        for mutant, survived in survivors(module, asked.show, asked.jobs):
+            count += 1
+            if survived:
+                alive.append(mutant)
+                is_known = mutant.name in known
+                unknown += not is_known
+                word = "explained" if is_known else "SURVIVED "
+                print(f"  {word} line {mutant.line}: {mutant.name}", flush=True)
+        total, left = total + count, left + len(alive)
+        print(f"{module}: {count} mutants, {len(alive)} survived", flush=True)
         names = {mutant.name for mutant in alive}
         gone = {name for name in known - names if name.startswith(f"{module}.py ")}
         for name in sorted(gone if not asked.show else ()):

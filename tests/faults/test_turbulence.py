@@ -120,7 +120,8 @@ async def test_what_is_read_is_whole_and_what_is_visible_is_read(
     assert [number_of(item) for item in await listed(reader, chain.place)] == [
         *reversed(range(ROUNDS))
     ]
-    assert writer.stats()["retries"] > 0
+    # The seed decides whom it hits; somebody it did.
+    assert writer.stats()["retries"] + reader.stats()["retries"] > 0
 
     await writer.adelete_thread(thread_id)
     assert await writer.aget_tuple(chain.place) is None

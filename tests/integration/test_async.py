@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import threading
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from shared.copy_bodies import CopyBodies, PruneBodies
 from shared.delete_bodies import DeleteBodies
+from shared.fork_bodies import ForkBodies
+from shared.history_bodies import HistoryBodies
 from shared.id_bodies import IdBodies
 from shared.large_bodies import LargeBodies
 from shared.life_bodies import LifeBodies
 from shared.list_bodies import ListBodies
 from shared.places import Place
+from shared.run_bodies import CheckpointDeleteBodies, RunBodies
+from shared.savers import connections_of_dead_loops
 from shared.step_bodies import StepBodies
 from shared.threads import Chain, config_of, listed, new_checkpoint, values_of
 from shared.value_bodies import ValueBodies
@@ -45,6 +47,24 @@ class TestLists(ListBodies): ...
 class TestDeletes(DeleteBodies): ...
 
 
+class TestRuns(RunBodies): ...
+
+
+class TestCheckpointDeletes(CheckpointDeleteBodies): ...
+
+
+class TestCopies(CopyBodies): ...
+
+
+class TestPrunes(PruneBodies): ...
+
+
+class TestHistories(HistoryBodies): ...
+
+
+class TestForks(ForkBodies): ...
+
+
 class TestIds(IdBodies): ...
 
 
@@ -52,15 +72,6 @@ class TestLife(LifeBodies): ...
 
 
 class TestLarge(LargeBodies): ...
-
-
-@contextmanager
-def connections_of_dead_loops() -> Iterator[None]:
-    """Connections whose event loop was closed cannot be closed any more, only collected."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        yield
-        gc.collect()
 
 
 async def in_thread(work: Callable[[], Any]) -> Any:
@@ -77,7 +88,20 @@ async def test_sync_methods_on_its_own_loop_name_the_remedy(
         "aput": lambda: saver.put(config_of(thread_id), new_checkpoint(), {}, {}),
         "aput_writes": lambda: saver.put_writes(config_of(thread_id, "", "1"), [("a", 1)], "t"),
         "adelete_thread": lambda: saver.delete_thread(thread_id),
+        "adelete_for_runs": lambda: saver.delete_for_runs(["run"]),
+        "adelete_checkpoint": lambda: saver.delete_checkpoint(config_of(thread_id, "", "1")),
+        "acopy_thread": lambda: saver.copy_thread(thread_id, "copy"),
+        "aprune": lambda: saver.prune([thread_id]),
+        "aget_delta_channel_history": lambda: saver.get_delta_channel_history(
+            config=config_of(thread_id), channels=["a"]
+        ),
+        "afind_forks": lambda: saver.find_forks(config_of(thread_id)),
     }
+    public = {name for name in dir(saver) if name[0] != "_"}
+    twins = {name for name in public if name[0] == "a" and name[1:] in public}
+    inherited = {"aget"}  # LangGraph's own: it calls `get_tuple`
+    by_name = {"asetup", "aflush"}  # async under both names on this saver
+    assert twins - inherited - by_name == set(calls)
     for remedy, call in calls.items():
         with pytest.raises(errors.OwnLoopError, match=rf"await saver\.{remedy}\(.*KustoSaver"):
             call()

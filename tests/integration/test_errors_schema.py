@@ -87,7 +87,8 @@ async def test_tables_that_are_not_there(make_saver: Callable[..., Any], place: 
             await refused(
                 saver.setup(),
                 "TableNotFoundError",
-                f"the database lacks {', '.join(TABLES)}, LatestCheckpoints, LiveCheckpoints, ",
+                f"the database lacks {', '.join(TABLES)}, LatestCheckpoints, Deletions,"
+                " LiveCheckpoints, ",
                 REMEDY,
             )
             assert saver.stats()["retries"] == 0

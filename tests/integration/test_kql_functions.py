@@ -87,7 +87,8 @@ async def agrees(saver: AsyncKustoSaver, place: Place, config: Any) -> bool:
     found = await saver.aget_tuple(config)
     assert found is not None
     read = [(task_id, channel) for task_id, channel, _ in found.pending_writes or ()]
-    where = f"where checkpoint_id == '{id_of(found.config)}'"
+    thread_id = found.config["configurable"]["thread_id"]
+    where = f"{of(thread_id)} | where checkpoint_id == '{id_of(found.config)}'"
     order = "sort by task_path asc, task_id asc, idx asc"
     text = f"LivePendingWrites() | {where} | {order}"
     return ask(place, text, "task_id", "channel") == read
@@ -167,10 +168,51 @@ async def test_writes_live_and_die_with_their_checkpoint(
 
     assert pending(place, thread_id) == []
     assert await agrees(saver, place, other)
-    # The same id in the next life has none of the writes that knew the epoch of the first.
+    # The same id in the next life has none of the writes of the first, with or without an epoch.
     again = await saver.aput(config, new_checkpoint({}, checkpoint_id="2"), {}, {})
-    assert [row[0] for row in pending(place, thread_id)] == ["before"]
+    assert pending(place, thread_id) == []
     assert await agrees(saver, place, again)
+
+
+async def test_runs_and_checkpoints_that_were_deleted(
+    place: Place, saver: Any, clock: Clock, thread_id: str
+) -> None:
+    def of_run(config: Any, run_id: str) -> Any:
+        return {**config, "metadata": {"run_id": run_id}}
+
+    def live() -> list[Any]:
+        text = f"LiveCheckpoints() | {of(thread_id)} | order by checkpoint_id"
+        return [row[0] for row in ask(place, text, "checkpoint_id")]
+
+    config = config_of(thread_id, "", run_id="kept, | @")
+    first = await saver.aput(config, new_checkpoint({}, checkpoint_id="1"), {}, {})
+    await saver.aput_writes(of_run(first, "gone"), [("x", 1)], "of the run")
+    await saver.aput_writes(first, [("x", 1)], "of nobody")
+    parent = config_of(thread_id, "", "1", run_id="gone")
+    second = await saver.aput(parent, new_checkpoint({}, checkpoint_id="2"), {}, {})
+    await saver.aput_writes(second, [("x", 1)], "of the second")
+    assert live() == ["2", "1"]
+
+    await saver.adelete_for_runs(["gone"])
+    assert live() == ["1"]
+    assert [row[0] for row in pending(place, thread_id)] == ["of nobody"]
+    assert await agrees(saver, place, first)
+
+    await saver.adelete_checkpoint(first)
+    assert live() == []
+    assert pending(place, thread_id) == []
+    await saver.aput(config, new_checkpoint({}, checkpoint_id="1"), {}, {})
+    assert live() == ["1"]
+    assert pending(place, thread_id) == []
+    await saver.aput_writes(first, [("x", 2)], "again")
+    assert [row[0] for row in pending(place, thread_id)] == ["again"]
+    assert await agrees(saver, place, first)
+    deleted = f"Deletions() | {of(thread_id)} | order by scope"
+    found = ask(place, deleted, "scope", "run_id", "checkpoint_id", "reason")
+    assert found == [
+        ("runs", "gone", "", "delete_for_runs"),
+        ("checkpoints", "", "1", "delete_checkpoint"),
+    ]
 
 
 async def test_a_checkpoint_put_again_keeps_the_writes_of_both(

@@ -15,7 +15,7 @@ from shared.threads import Chain, id_of, listed, noise, values_of
 
 from langgraph.checkpoint.kusto import AsyncKustoSaver, _core
 from langgraph.checkpoint.kusto._clock import TICKS_PER_DAY
-from langgraph.checkpoint.kusto.errors import IncompleteCheckpointError
+from langgraph.checkpoint.kusto.errors import IncompleteCheckpointError, PartsLostError
 
 pytestmark = pytest.mark.local_only
 
@@ -75,8 +75,6 @@ async def test_a_thread_nobody_used_is_gone_and_may_begin_again(
     chain = Chain(async_saver(), "idle")
     await chain.step(a=1, large=noise(50_000))
     await chain.saver.aput_writes(await chain.step(a=2), [("x", 1)], "task")
-    # Until it has seen them in Kusto, a saver answers with what it wrote itself.
-    assert len(await listed(chain.saver, chain.place)) == 2
     advance(91)
     for reader in (chain.saver, async_saver()):
         assert await reader.aget_tuple(chain.place) is None
@@ -90,6 +88,48 @@ async def test_a_thread_nobody_used_is_gone_and_may_begin_again(
     await chain.step(a=3, large=noise(50_000, 3))
     assert await values_of(async_saver(), chain.place) == {"a": 3, "large": noise(50_000, 3)}
     assert len(await listed(async_saver(), chain.place)) == 1
+
+
+async def test_a_saver_lets_go_of_its_own_rows_when_kusto_has(
+    place: Place, async_saver: Any, advance: Advance
+) -> None:
+    """It answers with what it wrote until Kusto has shown it, but not for ever."""
+    chain = Chain(async_saver(), "own")
+    for number in range(3):
+        await chain.step(a=number)
+    assert await values_of(chain.saver, chain.place) == {"a": 2}
+    assert chain.saver.stats()["overlay_rows"] == 2
+    advance(2)
+    assert len(await listed(chain.saver, chain.place)) == 3
+    assert chain.saver.stats()["overlay_rows"] == 0
+    await chain.step(a=3)
+    advance(88)
+    assert len(await listed(chain.saver, chain.place)) == 1
+    advance(91)
+    for reader in (chain.saver, async_saver()):
+        assert await reader.aget_tuple(chain.place) is None
+        assert await listed(reader, chain.place) == []
+
+
+async def test_values_that_expired_before_their_checkpoint_are_said_to_be_lost(
+    place: Place, async_saver: Any, advance: Advance
+) -> None:
+    """What an administrator gets who gives the values fewer days than the checkpoints."""
+    retain(place, "table CheckpointBlobs", 10)
+    chain = Chain(async_saver(), "torn")
+    whole = await chain.step(a=1)
+    torn = await chain.step(large=noise(50_000))
+    advance(11)
+    for reader in (chain.saver, async_saver()):
+        for config in (chain.place, torn):
+            with pytest.raises(PartsLostError, match=r"'large'.*retention") as lost:
+                await reader.aget_tuple(config)
+            assert id_of(torn) in str(lost.value)
+            assert not lost.value.retriable
+        assert [id_of(item.config) for item in await listed(reader, chain.place)] == [id_of(whole)]
+        assert reader.stats()["skipped_incomplete"] == 1
+        with pytest.raises(PartsLostError):
+            await reader.acopy_thread("torn", "copy")
 
 
 async def test_when_the_view_keeps_longer_the_loss_is_said(

@@ -8,11 +8,15 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from shared.copy_bodies import CopyBodies, PruneBodies
 from shared.delete_bodies import DeleteBodies
+from shared.fork_bodies import ForkBodies
+from shared.history_bodies import HistoryBodies
 from shared.id_bodies import IdBodies
 from shared.life_bodies import LifeBodies
 from shared.list_bodies import ListBodies
 from shared.places import Place
+from shared.run_bodies import CheckpointDeleteBodies, RunBodies
 from shared.savers import SyncMethodsSaver
 from shared.step_bodies import StepBodies
 from shared.threads import Chain, config_of, listed, new_checkpoint, values_of
@@ -40,6 +44,24 @@ class TestLists(ListBodies): ...
 
 
 class TestDeletes(DeleteBodies): ...
+
+
+class TestRuns(RunBodies): ...
+
+
+class TestCheckpointDeletes(CheckpointDeleteBodies): ...
+
+
+class TestCopies(CopyBodies): ...
+
+
+class TestPrunes(PruneBodies): ...
+
+
+class TestHistories(HistoryBodies): ...
+
+
+class TestForks(ForkBodies): ...
 
 
 class TestIds(IdBodies): ...

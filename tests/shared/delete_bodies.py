@@ -85,6 +85,19 @@ class DeleteBodies:
             if text == "first life":
                 await make_saver().adelete_thread(thread_id)
 
+    async def test_writes_of_a_saver_that_did_not_read_belong_to_the_life_that_is_there(
+        self, make_saver: MakeSaver, thread_id: str
+    ) -> None:
+        config = config_of(thread_id)
+        for life in range(2):
+            checkpoint = new_checkpoint({"life": life}, checkpoint_id="1")
+            stored = await make_saver().aput(config, checkpoint, {}, {"life": 1})
+            await make_saver().aput_writes(stored, [("a", life)], "task")
+            found = await make_saver().aget_tuple(config)
+            assert found.pending_writes == [("task", "a", life)]
+            if not life:
+                await make_saver().adelete_thread(thread_id)
+
     async def test_a_late_put_of_the_same_saver_stays_dead(
         self, make_saver: MakeSaver, thread_id: str
     ) -> None:

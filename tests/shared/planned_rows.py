@@ -123,7 +123,7 @@ def check_plan(parts: CheckpointParts) -> CheckpointPlan:
     row, blobs = shown(plan)
     body = orjson.loads(plan.row_json)
 
-    assert row == plan.row
+    assert row == replace(plan.row, source="")  # which readers do not ask for
     assert {copy.ref.blob_id: copy.value for copy in plan.copies} == blobs
     reused = {ref.blob_id: raw(3, seed) for seed, ref in enumerate(parts.reused.values())}
     values = whole_values(row, {**blobs, **reused})

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import gc
+import warnings
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
@@ -17,10 +20,11 @@ from langgraph.checkpoint.base import (
     Checkpoint,
     CheckpointMetadata,
     CheckpointTuple,
+    DeltaChannelHistory,
 )
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
-from langgraph.checkpoint.kusto import KustoSaver
+from langgraph.checkpoint.kusto import Fork, KustoSaver, ThreadPrune
 
 MakeSaver = Callable[..., Any]
 """Makes a saver for the place of the test, with the constructor's keywords; closed at the end."""
@@ -93,6 +97,32 @@ class SyncMethodsSaver(BaseCheckpointSaver[str]):
     async def adelete_thread(self, thread_id: str) -> None:
         await asyncio.to_thread(self.saver.delete_thread, thread_id)
 
+    async def adelete_for_runs(self, run_ids: Sequence[str]) -> None:
+        await asyncio.to_thread(self.saver.delete_for_runs, run_ids)
+
+    async def adelete_checkpoint(self, config: RunnableConfig) -> bool:
+        return await asyncio.to_thread(self.saver.delete_checkpoint, config)
+
+    async def acopy_thread(self, source_thread_id: str, target_thread_id: str) -> None:
+        await asyncio.to_thread(self.saver.copy_thread, source_thread_id, target_thread_id)
+
+    async def aprune(  # type: ignore[override]
+        self, thread_ids: Sequence[str], *, strategy: str = "keep_latest", dry_run: bool = False
+    ) -> list[ThreadPrune]:
+        return await asyncio.to_thread(
+            self.saver.prune, thread_ids, strategy=strategy, dry_run=dry_run
+        )
+
+    async def aget_delta_channel_history(
+        self, *, config: RunnableConfig, channels: Sequence[str]
+    ) -> Mapping[str, DeltaChannelHistory]:
+        return await asyncio.to_thread(
+            self.saver.get_delta_channel_history, config=config, channels=channels
+        )
+
+    async def afind_forks(self, config: RunnableConfig) -> list[Fork]:
+        return await asyncio.to_thread(self.saver.find_forks, config)
+
     def get_next_version(self, current: str | int | float | None, channel: None) -> str:
         return self.saver.get_next_version(current, channel)
 
@@ -107,6 +137,15 @@ class SyncMethodsSaver(BaseCheckpointSaver[str]):
 
     def stats(self) -> dict[str, int]:
         return self.saver.stats()
+
+
+@contextmanager
+def connections_of_dead_loops() -> Iterator[None]:
+    """Connections whose event loop was closed cannot be closed any more, only collected."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        yield
+        gc.collect()
 
 
 def of_kind(

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from langgraph.checkpoint.kusto._caches import Epochs, LruMap, Manifests
+from langgraph.checkpoint.kusto._caches import DeadRuns, Epochs, LruMap, Manifests
 from langgraph.checkpoint.kusto._rows import BlobRef, CheckpointKey
 
 KEY = CheckpointKey("thread", "", "1")
@@ -139,6 +139,37 @@ def test_epochs_are_bounded() -> None:
     assert epochs.latest("t1") is None
     assert not epochs.is_killed("dead1")
     assert epochs.is_killed("dead3")
+
+
+# ---------------------------------------------------------------------------------------- DeadRuns
+
+
+def test_runs_are_dead_in_a_thread() -> None:
+    runs = DeadRuns()
+    assert ("t", "r1") not in runs
+    runs.add([("t", "r1"), ("u", "r2")])
+
+    assert ("t", "r1") in runs
+    assert ("u", "r2") in runs
+    assert ("t", "r2") not in runs
+    assert ("u", "r1") not in runs
+
+
+def test_a_tombstone_of_runs_that_was_not_written_kills_nothing() -> None:
+    runs = DeadRuns()
+    runs.add([("t", "r1"), ("t", "r2")])
+    runs.discard([("t", "r1"), ("t", "never dead")])
+
+    assert ("t", "r1") not in runs
+    assert ("t", "r2") in runs
+
+
+def test_dead_runs_are_bounded() -> None:
+    runs = DeadRuns(bound=2)
+    runs.add([("t", "r1"), ("t", "r2")])
+    runs.add([("t", "r1"), ("t", "r3")])
+
+    assert [("t", name) in runs for name in ("r1", "r2", "r3")] == [True, False, True]
 
 
 # --------------------------------------------------------------------------------------- Manifests

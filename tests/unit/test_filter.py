@@ -45,6 +45,8 @@ POSTGRES = [
     ('{"a": ""}', '{"a": ""}', True),
     ('{"a": 9007199254740993}', '{"a": 9007199254740992}', False),
     ('{"a": 0.1}', '{"a": 0.1}', True),
+    ('{"a": 100000000000000000000000}', '{"a": 1e23}', True),
+    ('{"a": 1e23}', '{"a": 99999999999999991611392}', False),
     # Objects contain by key, at every depth, but not across depths.
     ('{"foo": {"bar": "baz"}}', '{"bar": "baz"}', False),
     ('{"foo": {"bar": "baz"}}', '{"foo": {}}', True),

@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[2]
 
 def test_the_names_are_fixed() -> None:
     names = [
+        "Deletions",
         "LiveCheckpoints",
         "LivePendingWrites",
         "ThreadTimeline",
@@ -64,7 +65,7 @@ def test_each_is_created_and_none_before_those_it_uses() -> None:
 def test_only_one_function_knows_what_is_deleted() -> None:
     knowing = [function.name for function in FUNCTIONS if "Tombstones" in function.body]
 
-    assert knowing == ["LiveCheckpoints"]
+    assert knowing == ["Deletions"]
 
 
 def test_no_function_returns_payload() -> None:

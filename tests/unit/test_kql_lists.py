@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from shared.kql_database import Cells, Database, column
+from shared.kql_database import NOTHING_DEAD, Cells, Database, column, dead
 
 from langgraph.checkpoint.kusto import _kql
 
@@ -33,7 +33,7 @@ def keys_page(db: Database, *, metadata: bool = False, **parameters: str) -> lis
     """A page of keys, with the clauses the given parameters ask for."""
     flags = dict.fromkeys(FLAGS, False) | {"metadata": metadata}
     flags |= {PARAMETERS[name]: True for name in parameters if name in PARAMETERS}
-    page, _ = db.ask(_kql.list_keys(**flags), **{"p_killed": "", **parameters})
+    page, _ = db.ask(_kql.list_keys(**flags), **{**NOTHING_DEAD, **parameters})
     return page
 
 
@@ -100,7 +100,7 @@ def test_a_list_shows_the_living_copy_that_was_written_last(metadata: bool, db: 
     db.checkpoint("s4", "1", "e2", written_at=8)
     db.kill("e0", written_at=9)
     db.kill("e0", written_at=9, thread_id="other")
-    [row] = keys_page(db, metadata=metadata, p_killed="e2")
+    [row] = keys_page(db, metadata=metadata, p_dead=dead("epochs", "e2"))
 
     key = {"thread_id": "t", "checkpoint_ns": "", "checkpoint_id": "1"}
     expected = {**key, "submission_id": "s2", "written_at": 6, "total_bytes": 8}
@@ -111,8 +111,8 @@ def test_a_list_tells_the_tombstones_of_the_threads_it_covers(db: Database) -> N
     db.kill("e1")
     db.kill("e2", thread_id="other")
     flags = dict.fromkeys(FLAGS, False)
-    _, of_all = db.ask(_kql.list_keys(**flags), p_killed="")
-    _, of_one = db.ask(_kql.list_keys(**flags | {"thread": True}), p_killed="", p_thread="t")
+    _, of_all = db.ask(_kql.list_keys(**flags), **NOTHING_DEAD)
+    _, of_one = db.ask(_kql.list_keys(**flags | {"thread": True}), **NOTHING_DEAD, p_thread="t")
 
     assert (column(of_all, "ids"), column(of_one, "ids")) == (["e1", "e2"], ["e1"])
 
@@ -128,7 +128,7 @@ def test_metadata_too_long_for_a_page_is_left_to_a_read_of_its_own(db: Database)
 
 
 def many(db: Database, submission_ids: str, **changes: Any) -> list[list[Cells]]:
-    parameters = {"p_killed": "", "p_budget": MEGABYTE, "p_rows": 100, **changes}
+    parameters = {**NOTHING_DEAD, "p_budget": MEGABYTE, "p_rows": 100, **changes}
     text = _kql.read_many(thread="p_thread" in changes)
     return db.ask(text, p_submissions=submission_ids, **parameters)
 
@@ -148,7 +148,7 @@ def add_many(db: Database) -> None:
 
 def test_some_checkpoints_whole(db: Database) -> None:
     add_many(db)
-    answer, heads, blobs, writes, tombstones = many(db, "st1,sa2")
+    answer, heads, _, blobs, writes, tombstones = many(db, "st1,sa2")
 
     assert answer == [{"fits": True}]
     assert column(heads, "submission_id") == ["sa2", "st1"]
@@ -159,7 +159,7 @@ def test_some_checkpoints_whole(db: Database) -> None:
 
 def test_some_checkpoints_of_one_thread(db: Database) -> None:
     add_many(db)
-    _, heads, blobs, writes, tombstones = many(db, "st1,st3,sa2", p_thread="t")
+    _, heads, _, blobs, writes, tombstones = many(db, "st1,st3,sa2", p_thread="t")
 
     assert column(heads, "submission_id") == ["st1", "st3"]
     assert column(blobs, "blob_id") == ["bt1", "bt3", "ct1", "ct3"]
@@ -172,8 +172,10 @@ def test_many_pending_writes_are_left_to_reads_of_their_own(
     budget: int, rows: int, fits: bool, db: Database
 ) -> None:
     add_many(db)
-    answer, heads, blobs, writes, _ = many(db, "st1,st2", p_budget=budget, p_rows=rows)
+    answer, heads, _, blobs, writes, _ = many(db, "st1,st2", p_budget=budget, p_rows=rows)
 
     assert (answer, len(heads)) == ([{"fits": fits}], 2)
     assert (len(blobs), len(writes)) == ((4, 2) if fits else (0, 0))
-    assert many(db, "st1,st2", p_killed="e1", p_budget=0, p_rows=0)[0] == [{"fits": True}]
+    no_room = {"p_budget": 0, "p_rows": 0}
+    assert many(db, "st1,st2", **no_room)[0] == [{"fits": False}]
+    assert many(db, "st1,st2", p_dead=dead("epochs", "e1"), **no_room)[0] == [{"fits": True}]

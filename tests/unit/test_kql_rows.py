@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from shared.kql_database import Database
+from shared.kql_database import NOTHING_DEAD, Cells, Database
 from shared.planned_rows import KEY, NOW, counter, make_parts, raw
 
 from langgraph.checkpoint.kusto import _kql, _schema
@@ -35,7 +35,7 @@ SUBMISSION = WriteSubmission(
 )
 STONE = Tombstone(KEY.thread_id, "t1", EPOCHS, ("e7", "e8"), NOW)
 PLACE = {"p_thread": KEY.thread_id, "p_ns": KEY.checkpoint_ns}
-BOUNDS = {"p_budget": 100_000_000, "p_rows": 1_000, "p_killed": ""}
+BOUNDS = {"p_budget": 100_000_000, "p_rows": 1_000, **NOTHING_DEAD}
 
 
 @pytest.fixture
@@ -55,6 +55,11 @@ WHOLE = [
         _kql.READ_LATEST, {**PLACE, **BOUNDS, "p_local": "", "p_blobs": ""}, id="READ_LATEST"
     ),
     pytest.param(
+        _kql.READ_LATEST_UNHIDDEN,
+        {**PLACE, **BOUNDS, "p_local": "", "p_blobs": ""},
+        id="READ_LATEST_UNHIDDEN",
+    ),
+    pytest.param(
         _kql.READ_BY_ID,
         {**PLACE, **BOUNDS, "p_id": KEY.checkpoint_id, "p_blobs": ""},
         id="READ_BY_ID",
@@ -70,9 +75,14 @@ WHOLE = [
 ]
 
 
+def parts_of(tables: list[list[Cells]]) -> list[list[Cells]]:
+    """Without the first table and, in a read of many, the haunted ones."""
+    return [tables[1], *tables[-3:]]
+
+
 @pytest.mark.parametrize(("text", "parameters"), WHOLE)
 def test_a_checkpoint_whole(text: str, parameters: dict[str, Any], db: Database) -> None:
-    _, heads, blobs, writes, tombstones = db.answer(text, **parameters)
+    heads, blobs, writes, tombstones = parts_of(db.answer(text, **parameters))
 
     assert [checkpoint_from_row(row) for row in heads] == [PLAN.row]
     assert blobs_from_rows(blobs) == BLOBS
@@ -93,9 +103,9 @@ def test_tombstones_come_with_every_question_about_epochs(db: Database) -> None:
     thread = {"p_thread": KEY.thread_id}
     flags = dict.fromkeys(("namespace", "by_id", "before", "cursor", "metadata"), False)
     for text, parameters in (
-        (_kql.READ_EPOCHS, {**thread, "p_killed": ""}),
+        (_kql.READ_EPOCHS, {**thread, **NOTHING_DEAD}),
         (_kql.FIND_EPOCH, {**PLACE, "p_id": KEY.checkpoint_id}),
-        (_kql.list_keys(thread=True, **flags), {**thread, "p_killed": ""}),
-        (_kql.list_keys(thread=False, **flags), {"p_killed": ""}),
+        (_kql.list_keys(thread=True, **flags), {**thread, **NOTHING_DEAD}),
+        (_kql.list_keys(thread=False, **flags), NOTHING_DEAD),
     ):
         assert tombstones_from_rows(db.answer(text, **parameters)[-1]) == [STONE]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from langgraph.checkpoint.kusto._overlay import Overlay, ThreadView
 from langgraph.checkpoint.kusto._pending_writes import PendingWrite, WriteSubmission
 from langgraph.checkpoint.kusto._rows import BlobCopy, BlobRef, CheckpointKey, StoredCheckpoint
-from langgraph.checkpoint.kusto._tombstones import EPOCHS, Tombstone
+from langgraph.checkpoint.kusto._tombstones import EPOCHS, Deaths, Tombstone
 from langgraph.checkpoint.kusto._values import encode_value
 
 VALUE = encode_value("msgpack", b"value")
@@ -48,6 +49,10 @@ def stone(name: str, *ids: str, thread: str = "a") -> Tombstone:
     return Tombstone(thread, name, EPOCHS, ids, NOW + 9)
 
 
+def dead(*epochs: str) -> Deaths:
+    return Deaths(epochs=frozenset(epochs))
+
+
 def names(view: ThreadView) -> tuple[list[str], list[str], list[str]]:
     return (
         [row.submission_id for row in view.checkpoints],
@@ -76,18 +81,21 @@ def test_empty() -> None:
     assert (len(overlay), overlay.size_bytes) == (0, 0)
     assert repr(overlay) == "<Overlay rows=0 bytes=0>"
     assert names(view) == ([], [], [])
-    assert view.killed == frozenset()
+    assert not view.deaths
+    assert (view.deaths_parameter, view.since) == ("", None)
     assert view.newest("a", "") is None
     assert view.copy_of(CheckpointKey("a", "", "1")) is None
-    assert overlay.dead("a", {"e1"}) == []
+    assert overlay.dead("a", dead("e1")) == []
 
 
 def test_what_was_added_is_seen(full: Overlay) -> None:
     assert names(full.view("a")) == (["s1"], ["b1"], ["s2"])
     assert names(full.view("b")) == (["s3"], ["b2"], [])
     assert names(full.view()) == (["s1", "s3"], ["b1", "b2"], ["s2"])
-    assert full.view("a").killed == full.view().killed == {"e0"}
-    assert full.view("b").killed == frozenset()
+    assert full.view("a").deaths.epochs == full.view().deaths.epochs == {"e0"}
+    assert not full.view("b").deaths
+    assert full.view("a").deaths_parameter == "epochs|bYQ==|e0"
+    assert full.view("a").since == full.view("b").since == NOW
     assert full.view().epochs() == {"e1", "e2"}
     assert full.view("a").blobs == {"b1": VALUE}
 
@@ -122,7 +130,7 @@ def test_removing(full: Overlay) -> None:
     assert names(full.view("a")) == ([], ["b1"], [])
     full.remove(["b1", "t1", "s3", "b2"])
     assert (len(full), full.size_bytes) == (0, 0)
-    assert full.view().killed == frozenset()
+    assert full.view().deaths == Deaths()
     assert full.unconfirmed(9).blobs == ()
 
 
@@ -138,6 +146,17 @@ def test_acknowledging(full: Overlay) -> None:
     assert full.unconfirmed(9).checkpoints == ()
 
 
+def test_acknowledged_rows_from_before_a_time(full: Overlay) -> None:
+    assert full.acknowledged_before(NOW + 100, 9) == []
+    full.acknowledge(["s1", "t1", "b1"])
+
+    assert full.acknowledged_before(NOW, 9) == []
+    assert full.acknowledged_before(NOW + 1, 9) == ["s1", "b1"]
+    assert full.acknowledged_before(NOW + 10, 9) == ["s1", "t1", "b1"]
+    assert full.acknowledged_before(NOW + 10, 2) == ["s1", "t1"]
+    assert full.acknowledged_before(NOW + 10, 0) == []
+
+
 def test_only_acknowledged_rows_are_asked_about_the_oldest_first(full: Overlay) -> None:
     assert full.unconfirmed(9).oldest == 0
     full.acknowledge(["t1", "b2", "s3", "s1", "s2", "b1"])
@@ -150,6 +169,17 @@ def test_only_acknowledged_rows_are_asked_about_the_oldest_first(full: Overlay) 
     assert full.unconfirmed(1).oldest == NOW + 9
     assert full.unconfirmed(2).blobs == ("b2",)
     assert full.unconfirmed(0).oldest == 0
+
+
+def test_rows_that_stay_long(full: Overlay) -> None:
+    """Of the oldest acknowledged ones, whatever their number, those from before a time."""
+    assert full.acknowledged_before(NOW + 99, 9) == []
+    full.acknowledge(["s1", "t1", "b1"])
+
+    assert full.acknowledged_before(NOW + 10, 9) == ["s1", "t1", "b1"]
+    assert full.acknowledged_before(NOW + 9, 9) == ["s1", "b1"]
+    assert full.acknowledged_before(NOW + 9, 2) == ["s1"]
+    assert full.acknowledged_before(NOW, 9) == full.acknowledged_before(NOW + 9, 0) == []
 
 
 # ------------------------------------------------------------------------------------- dead rows
@@ -186,17 +216,17 @@ def test_a_view_without_epochs_that_turned_out_dead() -> None:
     overlay.add_blob(blob("b1"), 1)
     view = overlay.view("a")
 
-    assert names(view.without({"e1"})) == (["s2"], ["b1"], [])
-    assert names(view.without(set())) == names(view)
+    assert names(view.without(dead("e1"))) == (["s2"], ["b1"], [])
+    assert names(view.without(Deaths())) == names(view)
 
 
 def test_dead_rows_leave_once_they_are_acknowledged(full: Overlay) -> None:
-    assert full.dead("a", {"e1"}) == []
+    assert full.dead("a", dead("e1")) == []
     full.acknowledge(["s1", "s2", "b1", "t1"])
 
-    assert set(full.dead("a", {"e1"})) == {"s1", "s2", "b1"}
-    assert full.dead("a", {"e2"}) == []
-    assert full.dead("nobody", {"e1"}) == []
+    assert set(full.dead("a", dead("e1"))) == {"s1", "s2", "b1"}
+    assert full.dead("a", dead("e2")) == []
+    assert full.dead("nobody", dead("e1")) == []
 
 
 def test_rows_without_an_epoch_are_never_dead() -> None:
@@ -204,7 +234,7 @@ def test_rows_without_an_epoch_are_never_dead() -> None:
     overlay.add_writes(writes("s1", epoch=""), 1, 1)
     overlay.acknowledge(["s1"])
 
-    assert overlay.dead("a", {"e1"}) == []
+    assert overlay.dead("a", dead("e1")) == []
     assert overlay.view("a").epochs() == set()
 
 
@@ -245,9 +275,41 @@ def test_writes_of_one_checkpoint() -> None:
     overlay.add_writes(writes("s1", "1"), 1, 1)
     overlay.add_writes(writes("s2", "2"), 1, 1)
     overlay.add_writes(writes("s3", "1", thread="b"), 1, 1)
-    found = overlay.view().writes(CheckpointKey("a", "", "1"))
+    overlay.add_writes(writes("s4", "1", epoch=""), 1, 1)
+    view, key = overlay.view(), CheckpointKey("a", "", "1")
 
-    assert [item.submission_id for item in found] == ["s1"]
+    assert [item.submission_id for item in view.writes(key, haunted=False)] == ["s1", "s4"]
+    assert [item.submission_id for item in view.writes(key, haunted=True)] == ["s1"]
+
+
+def test_the_time_of_the_oldest_row() -> None:
+    """Tombstones of checkpoints from before it kill nothing here."""
+    overlay = Overlay()
+    overlay.add_checkpoint(checkpoint("s1", at=NOW + 5), 1)
+    assert overlay.view("a").since == NOW + 5
+    overlay.add_tombstone(Tombstone("a", "t1", EPOCHS, ("e9",), NOW + 3), 1, 1)
+    assert overlay.view("a").since == NOW + 3
+    overlay.add_writes(writes("s2"), 1, 1)
+    assert overlay.view("a").since == NOW
+
+
+def test_runs_and_checkpoints_die_as_epochs_do() -> None:
+    overlay = Overlay()
+    overlay.add_checkpoint(replace(checkpoint("s1"), run_id="r"), 1)
+    overlay.add_checkpoint(checkpoint("s2", "2"), 1)
+    overlay.add_checkpoint(checkpoint("s3", "2", at=NOW + 1), 1)
+    overlay.add_writes(replace(writes("s4"), run_id="r"), 1, 1)
+    overlay.add_writes(writes("s5", "2", epoch=""), 1, 1)
+    overlay.add_blob(blob("b1"), 1)
+    overlay.acknowledge(["s1", "s2", "s3", "s4", "s5", "b1"])
+    view, key = overlay.view("a"), CheckpointKey("a", "", "2")
+    run = Deaths(runs=frozenset({("a", "r"), ("b", "")}))
+    one = Deaths(checkpoints={(key, "e1"): NOW, (key, ""): NOW})
+
+    assert names(view.without(run)) == (["s2", "s3"], ["b1"], ["s5"])
+    assert names(view.without(one)) == (["s1", "s3"], ["b1"], ["s4"])
+    assert overlay.dead("a", run) == ["s1", "s4"]  # never a blob: a later checkpoint may need it
+    assert overlay.dead("a", one) == ["s2", "s5"]
 
 
 def test_a_view_does_not_change_with_the_overlay(full: Overlay) -> None:

@@ -17,7 +17,9 @@ from langgraph.checkpoint.kusto._clock import format_ticks
 from langgraph.checkpoint.kusto._pending_writes import (
     PendingWrite,
     WriteSubmission,
+    chosen_from_rows,
     submissions_from_rows,
+    winners_with_origin,
     winning_writes,
 )
 from langgraph.checkpoint.kusto._rows import CheckpointKey
@@ -187,6 +189,51 @@ def test_a_damaged_cell_names_the_write() -> None:
         submissions_from_rows([{**row, "data": "?"}])
 
 
+# -------------------------------------------------------------------------------- chosen by a query
+
+
+def test_chosen_writes_need_not_be_the_whole_call() -> None:
+    sent = submission(
+        write("a", 0, b"left out"),
+        write("a", 1, os.urandom(2 * CHUNK_BYTES + 1)),
+        write("a", 2, b"left out"),
+        write("b", -1, b"last"),
+    )
+    rows = [row for row in from_kusto(sent.to_rows()) if row["idx"] in (1, -1)]
+    chosen = submission(sent.writes[1], sent.writes[3])
+
+    assert submissions_from_rows(rows) == []
+    assert chosen_from_rows(rows) == [chosen]
+    assert chosen_from_rows([*reversed(rows), *rows]) == [chosen], "landed twice, in any order"
+    assert chosen_from_rows([]) == []
+
+
+def test_chosen_writes_of_several_calls() -> None:
+    calls = [submission(write("a", n, b"x"), name=f"s{n}", at=NOW + n) for n in range(3)]
+    rows = [row for call in calls for row in from_kusto(call.to_rows())]
+
+    assert chosen_from_rows(rows) == calls
+
+
+@pytest.mark.parametrize("lost", range(5))
+def test_a_chosen_write_that_lacks_a_chunk(lost: int) -> None:
+    """Its rows became visible one by one, or the first was not chosen with the others."""
+    sent = submission(
+        write("a", 0, os.urandom(CHUNK_BYTES + 1)), write("a", 1, os.urandom(2 * CHUNK_BYTES + 1))
+    )
+    rows = from_kusto(sent.to_rows())
+    del rows[lost]
+
+    with pytest.raises(ValueError, match=r"write [01] of task 'a' lacks a chunk"):
+        chosen_from_rows(rows)
+
+
+def test_chosen_rows_of_a_newer_version() -> None:
+    (row,) = from_kusto(submission(write()).to_rows())
+    with pytest.raises(UnknownCodecError, match=r"a write of checkpoint '1ef'.*upgrade"):
+        chosen_from_rows([{**row, "codec": 2}])
+
+
 # ------------------------------------------------------------------------------------ who wins
 
 
@@ -200,6 +247,15 @@ def test_the_first_wins_for_ordinary_channels() -> None:
 
     for calls in ([first, second], [second, first]):
         assert data_of(winning_writes(calls)) == [b"first", b"one", b"two"]
+
+
+def test_a_winner_tells_the_call_it_comes_from() -> None:
+    first = submission(write("t", 0, b"a"), write("t", -1, b"b"), name="s9", at=NOW)
+    second = submission(write("t", 0, b"c"), write("t", -1, b"d"), name="s1", at=NOW + 1)
+    found = winners_with_origin([second, first])
+
+    assert found == [(second, second.writes[1]), (first, first.writes[0])]
+    assert winners_with_origin([]) == []
 
 
 @pytest.mark.parametrize("idx", [-1, -2, -3, -4])

@@ -49,7 +49,8 @@ class FakeTransport:
         self.closed.append(asyncio.get_running_loop())
 
     async def query(self, text: str, parameters: Mapping[str, str | int]) -> list[Table]:
-        return []
+        """Nothing is stored: no epoch, no tombstone."""
+        return [Table((), []), Table((), [])]
 
     async def command(self, text: str) -> Table:
         return Table((), [])

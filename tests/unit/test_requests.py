@@ -32,6 +32,22 @@ def test_a_put_of_a_graph_of_its_own_names_no_enclosing_checkpoints() -> None:
     assert put(checkpoint_map={"": "7"}).checkpoint_map == {"": "7"}
 
 
+def test_an_epoch_is_inherited_unless_the_caller_decides_it() -> None:
+    assert put().epoch == ""
+    assert put(epoch="e1").epoch == "e1"
+    assert WritesRequest(KEY, "r", "task", "path", []).epoch == ""
+    assert WritesRequest(KEY, "r", "task", "path", [], "e1").epoch == "e1"
+
+
+def test_nobody_hears_of_the_blobs_unless_asked_for() -> None:
+    heard: list[object] = []
+    assert put().on_submitted is None
+    request = put(on_submitted=heard.append)
+    assert request.on_submitted is not None
+    request.on_submitted({})
+    assert heard == [{}]
+
+
 def test_what_one_put_is_given_is_not_shared_with_another() -> None:
     one, other = put(), put()
 

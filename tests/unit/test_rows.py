@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 
 import orjson
+import pytest
 from shared.planned_rows import KEY, NOW, check_plan, copy_of, counter, from_kusto, make_parts, raw
 
 from langgraph.checkpoint.kusto import _values
@@ -15,6 +16,8 @@ from langgraph.checkpoint.kusto._rows import (
     blobs_from_rows,
     metadata_from_cell,
     plan_checkpoint,
+    ref_of_channel,
+    value_mark,
 )
 from langgraph.checkpoint.kusto._values import (
     CHUNK_BYTES,
@@ -32,6 +35,16 @@ def test_a_small_checkpoint_is_one_row() -> None:
 
 def test_a_row_is_in_the_order_of_its_last_writer() -> None:
     assert plan_checkpoint(make_parts(), counter()).row.order == (NOW, "s1")
+
+
+@pytest.mark.parametrize(
+    ("columns", "expected"), [({"source": "loop"}, "loop"), ({"source": None}, ""), ({}, "")]
+)
+def test_a_row_that_was_made_here_tells_its_source(
+    columns: dict[str, str | None], expected: str
+) -> None:
+    row = plan_checkpoint(make_parts(columns=columns), counter()).row
+    assert row.source == expected
 
 
 def test_large_values_go_to_blobs_of_their_own() -> None:
@@ -117,6 +130,44 @@ def test_every_blob_row_tells_where_it_belongs() -> None:
         "stored_bytes": 30_000,
         "written_at": format_ticks(NOW),
     }
+
+
+# -------------------------------------------------------------------------------------- one channel
+
+NAMES = ["messages", "", "a b", 'a"b', "a\\b", "a\nb", "\x01", "é", "漢", "🙂", "values", "refs"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_value_of_a_channel_is_found_by_its_mark(name: str) -> None:
+    """Whether it rides in the row or is referred to; nothing else of the row begins like it."""
+    others = {f"{name}x": raw(5), f"x{name}": raw(INLINE_VALUE_CHARS)}
+    for values, place in (
+        ({name: raw(5)}, "inline_data"),
+        ({name: raw(INLINE_VALUE_CHARS)}, "blob_refs"),
+        ({}, ""),
+    ):
+        body = orjson.loads(
+            plan_checkpoint(make_parts(values={**others, **values}), counter()).row_json
+        )
+        found = [cell for cell in ("inline_data", "blob_refs") if value_mark(name) in body[cell]]
+        assert found == ([place] if place else [])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_reference_of_one_channel(name: str) -> None:
+    plan = plan_checkpoint(
+        make_parts(values={name: raw(INLINE_VALUE_CHARS), "small": raw(5)}), counter()
+    )
+    cell = orjson.loads(plan.row_json)["blob_refs"]
+
+    assert ref_of_channel(cell, name, "x") == plan.copies[0].ref
+    assert ref_of_channel(cell, "small", "x") is None
+    assert ref_of_channel(cell, name + "?", "x") is None
+
+
+@pytest.mark.parametrize("cell", ["{}", '{"values":null}', '{"refs":["b1",1,5,""]}'])
+def test_references_that_stand_elsewhere(cell: str) -> None:
+    assert ref_of_channel(cell, "refs", "x") is None
 
 
 # -------------------------------------------------------------------------------------- blob rows

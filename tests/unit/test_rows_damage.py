@@ -12,6 +12,7 @@ from langgraph.checkpoint.kusto._rows import (
     checkpoint_from_row,
     metadata_from_cell,
     plan_checkpoint,
+    ref_of_channel,
 )
 from langgraph.checkpoint.kusto.errors import CorruptValueError, UnknownCodecError
 
@@ -62,6 +63,22 @@ def test_damaged_cells(column: str, cell: str) -> None:
 def test_a_damaged_cell_of_metadata_alone() -> None:
     with pytest.raises(CorruptValueError, match="metadata of row 7"):
         metadata_from_cell('["msgpack"', "row 7")
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "",
+        "5",
+        "[]",
+        '{"values":5}',
+        '{"values":{"c":5}}',
+        '{"values":{"c":["b1",1,5,"yesterday"]}}',
+    ],
+)
+def test_a_damaged_cell_of_references_alone(cell: str) -> None:
+    with pytest.raises(CorruptValueError, match=r"a cell of row 7.*damaged"):
+        ref_of_channel(cell, "c", "row 7")
 
 
 def test_parts_that_spilled_are_not_looked_for_in_the_row() -> None:
