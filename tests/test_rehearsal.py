@@ -41,7 +41,7 @@ def stand_in_environment(tmp_path: Path) -> Path:
     python.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n')
     python.chmod(0o755)
     (directory / ".interpreter").write_text(environment.interpreter_stamp(str(directory)))
-    (directory / ".installed").write_text(environment.installed_stamp())
+    (directory / ".installed").write_text(environment.installed_stamp(None))
     return directory
 
 
