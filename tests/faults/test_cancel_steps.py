@@ -43,8 +43,16 @@ CALLS: dict[str, Work] = {
     "get": lambda saver, chain: saver.aget_tuple(chain.place),
     "list": lambda saver, chain: listed(saver, chain.place),
     "delete": lambda saver, chain: saver.adelete_thread(chain.thread_id),
+    "delete run": lambda saver, chain: saver.adelete_for_runs([chain.thread_id]),
+    "delete checkpoint": lambda saver, chain: saver.adelete_checkpoint(chain.config),
+    "prune": lambda saver, chain: saver.aprune([chain.thread_id], strategy="delete"),
+    "copy": lambda saver, chain: saver.acopy_thread(chain.thread_id, f"{chain.thread_id} copy"),
+    "history": lambda saver, chain: saver.aget_delta_channel_history(
+        config=chain.config, channels=["n"]
+    ),
     "flush": put_and_flush,
 }
+DELETES = ("delete", "delete run", "delete checkpoint", "prune")
 EFFECTS: dict[str, tuple[Mapping[str, Any], ...]] = {
     "put": ({"n": 0}, {"n": 1}),
     "large put": ({"n": 0}, {"n": 1, "large": LARGE}),
@@ -75,7 +83,7 @@ async def test_a_call_may_be_cancelled_at_every_await(
         step += 1
         before, chain = Chain(other, new_thread()), Chain(saver, "")
         chain.thread_id = before.thread_id
-        chain.config = await before.step(n=0)
+        chain.config = await before.step({"run_id": chain.thread_id}, n=0)
         chain.values, chain.versions = dict(before.values), dict(before.versions)
 
         cancelled = await cancelled_at(step, partial(CALLS[call], saver, chain), answered=answered)
@@ -95,9 +103,9 @@ async def assert_whole_or_absent(
     mine, theirs = await saver.aget_tuple(chain.place), await other.aget_tuple(chain.place)
     assert mine == theirs
     if mine is None:
-        assert call == "delete"
+        assert call in DELETES
         return
-    assert not (done and call == "delete")
+    assert not (done and call in DELETES)
     effects = EFFECTS.get(call, ({"n": 0},))
     assert mine.checkpoint["channel_values"] in (effects[-1:] if done else effects)
     whole = [("task", "a", 1), ("task", "b", 2)] if call == "writes" else []
