@@ -151,3 +151,22 @@ async def test_a_delete_that_is_not_visible_yet(
     other = async_saver()
     assert await values_of(other, chain.place) == {"life": "new"}
     assert len(await listed(other, chain.place)) == 1
+
+
+async def test_a_run_is_found_by_a_checkpoint_that_was_deleted_before_anybody_could_see_it(
+    writer: AsyncKustoSaver,
+    transport: DelayingTransport,
+    async_saver: Callable[..., AsyncKustoSaver],
+    thread_id: str,
+) -> None:
+    transport.hide(*EVERYTHING)
+    chain = Chain(writer, thread_id)
+    await chain.step({"run_id": "cancelled"}, a=1)
+    assert await writer.adelete_checkpoint(chain.config)
+    await writer.adelete_for_runs(["cancelled"])
+    late = await Chain(writer, thread_id).step({"run_id": "cancelled"}, a=2)
+
+    assert await writer.aget_tuple(late) is None
+    await transport.release()
+    for reader in (writer, async_saver()):
+        assert await listed(reader, config_of(thread_id)) == []

@@ -179,6 +179,25 @@ class HistoryBodies:
         assert [write[2] for write in found["messages"]["writes"]] == list(range(60))
         assert found["messages"]["seed"] == _DeltaSnapshot(noise(50_000))
 
+    async def test_an_ancestor_that_another_saver_put_again(
+        self, make_saver: MakeSaver, thread_id: str
+    ) -> None:
+        """The nearest row with a value is on no path here, so the ancestor lies beyond what is read
+        first; the saver's own copy of it is not the last one."""
+        saver, other = make_saver(), make_saver()
+
+        async def put(writer: Any, checkpoint_id: str, parent: str | None, **values: Any) -> Any:
+            checkpoint = {**new_checkpoint(values), "id": checkpoint_id}
+            return await writer.aput(config_of(thread_id, "", parent), checkpoint, {}, {})
+
+        await put(saver, "1", None, a=_DeltaSnapshot("first"))
+        await put(other, "1", None, a=_DeltaSnapshot("second"))
+        await put(other, "2", "1", a=_DeltaSnapshot("elsewhere"))
+        leaf = await put(saver, "3", "1")
+        for reader in (saver, other, make_saver()):
+            found = await history(reader, leaf, ["a"])
+            assert found["a"]["seed"] == _DeltaSnapshot("second")
+
     async def test_a_deleted_ancestor_is_an_error_not_a_shorter_history(
         self, make_saver: MakeSaver, thread_id: str
     ) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from langgraph.checkpoint.kusto._caches import DeadRuns, Epochs, LruMap, Manifests
+from langgraph.checkpoint.kusto._caches import Epochs, LruMap, Manifests, Runs
 from langgraph.checkpoint.kusto._rows import BlobRef, CheckpointKey
 
 KEY = CheckpointKey("thread", "", "1")
@@ -141,11 +141,11 @@ def test_epochs_are_bounded() -> None:
     assert epochs.is_killed("dead3")
 
 
-# ---------------------------------------------------------------------------------------- DeadRuns
+# -------------------------------------------------------------------------------------------- Runs
 
 
 def test_runs_are_dead_in_a_thread() -> None:
-    runs = DeadRuns()
+    runs = Runs()
     assert ("t", "r1") not in runs
     runs.add([("t", "r1"), ("u", "r2")])
 
@@ -156,7 +156,7 @@ def test_runs_are_dead_in_a_thread() -> None:
 
 
 def test_a_tombstone_of_runs_that_was_not_written_kills_nothing() -> None:
-    runs = DeadRuns()
+    runs = Runs()
     runs.add([("t", "r1"), ("t", "r2")])
     runs.discard([("t", "r1"), ("t", "never dead")])
 
@@ -165,11 +165,12 @@ def test_a_tombstone_of_runs_that_was_not_written_kills_nothing() -> None:
 
 
 def test_dead_runs_are_bounded() -> None:
-    runs = DeadRuns(bound=2)
+    runs = Runs(bound=2)
     runs.add([("t", "r1"), ("t", "r2")])
     runs.add([("t", "r1"), ("t", "r3")])
 
     assert [("t", name) in runs for name in ("r1", "r2", "r3")] == [True, False, True]
+    assert list(runs) == [("t", "r1"), ("t", "r3")]
 
 
 # --------------------------------------------------------------------------------------- Manifests

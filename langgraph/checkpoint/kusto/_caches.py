@@ -7,7 +7,7 @@ never correctness.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -49,6 +49,10 @@ class LruMap(Generic[K, V]):
     def pop(self, key: K) -> None:
         """Forget a value."""
         self._items.pop(key, None)
+
+    def keys(self) -> list[K]:
+        """The keys, that used longest ago first."""
+        return list(self._items)
 
 
 class Epochs:
@@ -92,14 +96,17 @@ class Epochs:
         return epoch in self._killed
 
 
-class DeadRuns:
-    """Runs that are known to be deleted, by thread; what they still put stays dead."""
+class Runs:
+    """Runs of threads: those that are known to be deleted, or those this process wrote for."""
 
     def __init__(self, bound: int = 65_536) -> None:
         self._items: LruMap[tuple[str, str], bool] = LruMap(bound)
 
     def __contains__(self, run: tuple[str, str]) -> bool:
         return run in self._items
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return iter(self._items.keys())
 
     def add(self, runs: Iterable[tuple[str, str]]) -> None:
         """Note (thread id, run id) pairs."""

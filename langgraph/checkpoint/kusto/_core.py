@@ -157,6 +157,10 @@ class Core:
                 request.key.checkpoint_id,
             )
 
+    def _remember_run(self, key: CheckpointKey, run_id: str) -> None:
+        if run_id:
+            self.memory.own_runs.add([(key.thread_id, run_id)])
+
     async def _submit_put(
         self, request: PutRequest, plan: CheckpointPlan, blob_rows: list[list[bytes]]
     ) -> None:
@@ -174,6 +178,7 @@ class Core:
             memory.overlay.add_blob(copy, size)
         memory.overlay.add_checkpoint(plan.row, len(plan.row_json))
         memory.epochs.remember(key, plan.row.epoch)
+        self._remember_run(key, request.run_id)
         stored = {copy.channel: copy.ref for copy in plan.copies if copy.channel}
         memory.manifests.remember(key, {**request.reused, **stored}, request.versions)
         self.stats.add("blobs_stored", len(plan.copies))
@@ -285,6 +290,7 @@ class Core:
         await self._commits.admit(total)
         overlay, identity = self.memory.overlay, submission.submission_id
         overlay.add_writes(submission, total, len(rows))
+        self._remember_run(request.key, request.run_id)
 
         async def send() -> None:
             await self._writer.submit(WRITES, rows)

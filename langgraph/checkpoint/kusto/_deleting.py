@@ -54,7 +54,8 @@ async def delete_runs(core: Core, run_ids: Iterable[str]) -> list[str]:
     view = core.memory.overlay.view()
     own = [(row.key.thread_id, row.run_id) for row in view.checkpoints]
     own += [(item.key.thread_id, item.run_id) for item in view.submissions]
-    for thread_id, run_id in own:
+    # A row that was deleted before it was visible is in neither.
+    for thread_id, run_id in (*own, *core.memory.own_runs):
         if run_id in wanted:
             found.setdefault(thread_id, set()).add(run_id)
     for thread_id, runs in found.items():

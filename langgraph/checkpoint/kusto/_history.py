@@ -92,6 +92,15 @@ class _Chain:
         links = {checkpoint_id: row.link for checkpoint_id, row in self.rows.items()}
         return walk("" if target is None else target.link.parent_id, links, self.channels)
 
+    def lowest(self) -> str:
+        """The least id that was asked for: of what lies below, Kusto may have a later copy.
+
+        The query ends at the nearest rows that hold all channels, if there are some for each.
+        """
+        below = {item: row for item, row in self.rows.items() if item < self.target.checkpoint_id}
+        held = {channel for row in below.values() for channel in row.link.holds}
+        return min(below) if below and not self.whole and held.issuperset(self.channels) else ""
+
     def correct(self, checkpoint_id: str, channel: str) -> None:
         """Note that a checkpoint has no value of a channel: its name stood elsewhere in the row."""
         row = self.rows[checkpoint_id]
@@ -226,8 +235,10 @@ async def _load(core: Core, chain: _Chain) -> None:
         if len(records) < _kql.HISTORY_ROWS:
             break
         parameters["p_below"] = records[-1]["checkpoint_id"]
+    low = chain.lowest()
     for row in view.without(chain.deaths).checkpoints:
-        if row.key.checkpoint_ns == target.checkpoint_ns:
+        key = row.key
+        if key.checkpoint_ns == target.checkpoint_ns and key.checkpoint_id >= low:
             _add_own(chain, row)
 
 

@@ -6,7 +6,7 @@ nobody waiting.
 
 from __future__ import annotations
 
-from ._caches import DeadRuns, Epochs, LruMap, Manifests
+from ._caches import Epochs, LruMap, Manifests, Runs
 from ._clock import HybridClock
 from ._overlay import Overlay
 from ._rows import CheckpointKey
@@ -15,6 +15,7 @@ from .errors import KustoCheckpointError, LoopLostError, WriteFailedError
 
 _FAILURES_KEPT = 100
 _FORKS_TOLD = 10_000
+_OWN_RUNS = 8_192  # all that wrote something not visible yet, and then some
 
 
 class Memory:
@@ -25,7 +26,8 @@ class Memory:
         self.clock = HybridClock()
         self.overlay = Overlay()
         self.epochs = Epochs()
-        self.dead_runs = DeadRuns()
+        self.dead_runs = Runs()
+        self.own_runs = Runs(_OWN_RUNS)
         self.manifests = Manifests()
         self.forks_told: LruMap[CheckpointKey, bool] = LruMap(_FORKS_TOLD)
         self._failures: list[str] = []
