@@ -17,6 +17,7 @@ from . import operations as op
 from .sequences import shrink, try_sequence
 
 _AT_ONCE = 10
+_TOLD_AFTER = 100
 
 
 def main(arguments: list[str]) -> int:
@@ -25,8 +26,10 @@ def main(arguments: list[str]) -> int:
     started = time.monotonic()
     failed: list[int] = []
     steps = 0
-    for number, taken, error in run(first, count):
+    for done, (number, taken, error) in enumerate(run(first, count), start=1):
         steps += taken
+        if done % _TOLD_AFTER == 0:
+            print(f"{done} of {count}", flush=True)
         if error:
             failed.append(number)
             print(f"sequence {number}: {error}", flush=True)
