@@ -6,28 +6,34 @@ Most rows name tests of other files; here are the ones without a better place.
 from __future__ import annotations
 
 import asyncio
+import copy
+import inspect
 import logging
 import re
 import sys
 import types
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from langgraph.checkpoint.memory import InMemorySaver
-from langgraph.types import Command
+from langgraph.graph import START, StateGraph
+from langgraph.types import Command, Send
 from pydantic import BaseModel
 from shared.graphs import Driver, Effects, line, nested
 from shared.places import Place
 from shared.savers import MakeSaver, of_kind
 from shared.threads import Chain, config_of, id_of, listed, new_checkpoint, noise, values_of
+from typing_extensions import TypedDict
 
-from langgraph.checkpoint.kusto import AsyncKustoSaver
+from langgraph.checkpoint.kusto import AsyncKustoSaver, KustoSaver
 
 ROOT = Path(__file__).parents[2]
 SECTION = "## What hurt users of other savers"
 ROWS = 30
+NAMED = re.compile(r"`([\w/]+\.py)((?:::\w+)+)`")
 
 
 @pytest.fixture(params=["async", "sync"])
@@ -60,15 +66,95 @@ def test_every_lesson_has_a_row() -> None:
 @pytest.mark.parametrize("number", range(1, ROWS + 1))
 def test_a_lesson_names_tests_that_exist_or_says_what_is_open(number: int) -> None:
     _, _, answer = lessons()[number - 1]
-    named = re.findall(r"`([\w/]+\.py)((?:::\w+)+)`", answer)
+    named = NAMED.findall(answer)
 
     assert named or "open: needs " in answer or "reason: " in answer
     for file, path in named:
-        source = (ROOT / "tests" / file).read_text(encoding="utf-8")
-        *classes, test = path.removeprefix("::").split("::")
-        for name in classes:
-            assert re.search(rf"^class {name}\b", source, re.MULTILINE), f"{file}: {name}"
-        assert re.search(rf"^ *(async )?def {test}\(", source, re.MULTILINE), f"{file}: {test}"
+        assert_there(file, path)
+
+
+def test_what_else_is_asked_names_tests_that_exist() -> None:
+    text = (ROOT / "docs" / "contract.md").read_text(encoding="utf-8")
+    rows = text.split("## What else is asked\n", 1)[1].split("\nTwo limits", 1)[0].splitlines()[5:]
+
+    assert len(rows) > 20
+    for row in rows:
+        assert NAMED.search(row), row
+        for file, path in NAMED.findall(row):
+            assert_there(file, path)
+
+
+def assert_there(file: str, path: str) -> None:
+    source = (ROOT / "tests" / file).read_text(encoding="utf-8")
+    for name in path.removeprefix("::").split("::"):
+        kind = "class" if name[0].isupper() else "def"
+        assert re.search(rf"^ *(async )?{kind} {name}\b", source, re.MULTILINE), f"{file}: {name}"
+
+
+# -- 6: the order of parallel writes ---------------------------------------------------------------
+
+
+def extend(state: list[str], writes: Sequence[list[str]]) -> list[str]:
+    return [*state, *(item for write in writes for item in write)]
+
+
+def parallel(effects: Effects, saver: Any) -> Any:
+    """Twelve tasks at a time and two nodes beside them write to one delta channel."""
+    delta = pytest.importorskip("langgraph.channels.delta", reason="there is no DeltaChannel")
+
+    channel = Annotated[list[str], delta.DeltaChannel(extend)]
+    State = TypedDict("State", {"told": channel})  # noqa: UP013 - a name of this function
+
+    def task(number: int) -> Any:
+        effects.note(f"task {number}")
+        return {"told": [f"task {number}", f"again {number}"]}
+
+    builder = StateGraph(State)
+    builder.add_node("start", lambda state: {"told": ["start"]})
+    builder.add_node("task", task)
+    builder.add_node("zebra", lambda state: {"told": ["zebra"]})
+    builder.add_node("ape", lambda state: {"told": ["ape"]})
+    builder.add_node("end", lambda state: {"told": ["end"]})
+    builder.add_edge(START, "start")
+    builder.add_conditional_edges(
+        "start", lambda state: ["zebra", "ape", *(Send("task", number) for number in range(12))]
+    )
+    builder.add_edge(["zebra", "ape", "task"], "end")
+    return builder.compile(checkpointer=saver)
+
+
+@pytest.mark.parametrize("fail_in", ["", "task 5"])
+async def test_parallel_writes_come_back_in_the_order_they_had(
+    async_saver: Callable[..., Any], thread_id: str, fail_in: str
+) -> None:
+    """Also those a failed step left behind, with the rest of it run later."""
+    config: Any = config_of(thread_id)
+    effects = Effects(fail_in)
+    graph = parallel(effects, async_saver())
+    if fail_in:
+        with pytest.raises(ConnectionError):
+            await graph.ainvoke({"told": ["in"]}, config)
+        graph = parallel(effects, async_saver())
+        live = await graph.ainvoke(None, config)
+    else:
+        live = await graph.ainvoke({"told": ["in"]}, config)
+
+    written = [text for number in range(12) for text in (f"task {number}", f"again {number}")]
+    assert [text for text in live["told"] if text in written] == written
+    assert len(live["told"]) == 29
+    assert (await parallel(effects, async_saver()).aget_state(config)).values == live
+    saver = async_saver()
+    items = {item.metadata["step"]: item for item in await listed(saver, config_of(thread_id))}
+    tasks = [task_id for task_id, channel, _ in items[1].pending_writes if channel == "told"]
+    assert len(tasks) == 14
+    assert sorted(tasks) != tasks, "the order of ids would do"
+
+
+@pytest.mark.parametrize("kind", [AsyncKustoSaver, KustoSaver])
+def test_langgraph_finds_the_task_path(kind: type) -> None:
+    """It looks for a parameter of this name, and calls without it in `update_state`."""
+    for name in ("put_writes", "aput_writes"):
+        assert inspect.signature(getattr(kind, name)).parameters["task_path"].default == ""
 
 
 # -- 15: a query for each listed checkpoint --------------------------------------------------------
@@ -124,6 +210,45 @@ async def test_two_writers_of_one_thread_are_noticed(
         assert (await values_of(reader, config))["a"] == value
 
 
+# -- 21: values that change while they are stored --------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["its own loop", "another loop"])
+async def test_what_changes_after_the_first_await_is_stored_as_it_was(
+    async_saver: Callable[..., Any], sync_saver: Callable[..., Any], thread_id: str, kind: str
+) -> None:
+    """The first call of a saver waits for its connection before anything else."""
+    make = async_saver if kind == "its own loop" else sync_saver
+    live: dict[str, Any] = {"small": [1], "large": [noise(1_500_000)], "raw": bytearray(b"raw")}
+    metadata: Any = {"live": ["as", "it", "was"]}
+    versions: dict[str, Any] = {"small": 1, "large": 1, "raw": 1}
+    checkpoint = new_checkpoint(live, versions)
+    writes = deque([("small", live["small"]), ("large", live["large"])])
+    place = config_of(thread_id, "", checkpoint["id"])
+    expected = copy.deepcopy((live, checkpoint["channel_versions"], metadata["live"]))
+    calls = [
+        asyncio.ensure_future(make().aput(config_of(thread_id), checkpoint, metadata, versions)),
+        asyncio.ensure_future(make().aput_writes(place, writes, "task")),
+    ]
+    await asyncio.sleep(0)  # both went as far as they go without waiting
+    assert not any(call.done() for call in calls)
+    for held in (*live.values(), metadata["live"], writes):
+        held.clear()
+    for names in (checkpoint["channel_values"], checkpoint["channel_versions"], versions):
+        names["late"] = "late"
+    await asyncio.gather(*calls)
+
+    found = await async_saver().aget_tuple(place)
+    values, stored_versions, told = expected
+    assert found.checkpoint["channel_values"] == values
+    assert found.checkpoint["channel_versions"] == stored_versions
+    assert found.metadata["live"] == told
+    assert found.pending_writes == [
+        ("task", "small", values["small"]),
+        ("task", "large", values["large"]),
+    ]
+
+
 # -- 24: a class that is not there any more --------------------------------------------------------
 
 
@@ -133,17 +258,20 @@ async def test_a_class_that_is_gone_comes_back_as_its_data_and_is_named(
     class Gone(BaseModel):
         a: int
 
-    module = types.ModuleType("module_that_goes")
-    Gone.__module__, Gone.__qualname__ = module.__name__, "Gone"
+    name = f"module_that_goes_{thread_id[-8:]}"  # a warning about a class is given once
+    module = types.ModuleType(name)
+    Gone.__module__, Gone.__qualname__ = name, "Gone"
     module.Gone = Gone  # type: ignore[attr-defined]
-    sys.modules[module.__name__] = module
-    try:
-        stored = await Chain(make_saver(), thread_id).step(value=[Gone(a=1)])
-        assert (await values_of(make_saver(), stored))["value"] == [Gone(a=1)]
-    finally:
-        del sys.modules[module.__name__]
+    sys.modules[name] = module
     with caplog.at_level(logging.WARNING):
+        try:
+            stored = await Chain(make_saver(), thread_id).step(value=[Gone(a=1)])
+            assert (await values_of(make_saver(), stored))["value"] == [Gone(a=1)]
+        finally:
+            del sys.modules[name]
+        assert "not rebuilt" not in caplog.text
         assert (await values_of(make_saver(), stored))["value"] == [{"a": 1}]
+    assert f"values of {name}.Gone are not rebuilt: the class is not found" in caplog.text
 
 
 # -- 25: reads while a run streams -----------------------------------------------------------------

@@ -198,6 +198,31 @@ class HistoryBodies:
             found = await history(reader, leaf, ["a"])
             assert found["a"]["seed"] == _DeltaSnapshot("second")
 
+    @pytest.mark.counts
+    async def test_a_fork_with_a_value_costs_one_request_more(
+        self, make_saver: MakeSaver, thread_id: str
+    ) -> None:
+        """By ids the value of the other branch is the nearest; the way to ours leads past it."""
+        saver = make_saver()
+        chain = DeltaChain(saver, thread_id)
+        for number in range(6):
+            await chain.delta_step([("messages", number)], **({} if number else {"messages": [0]}))
+        fork = DeltaChain(saver, thread_id)
+        fork.config = chain.stored[2]
+        await fork.delta_step([], messages=["of the fork"])
+        await fork.delta_step([("messages", "of the fork")])
+        for number in range(6, 9):
+            await chain.delta_step([("messages", number)])
+        for config, requests in ((fork.config, 2), (chain.config, 3), (config_of(thread_id), 3)):
+            reader = make_saver()
+            found = await history(reader, config, ["messages"])
+            assert reader.stats()["queries"] == requests
+            on_fork = config is fork.config
+            seed = ["of the fork"] if on_fork else [0]
+            assert found["messages"]["seed"] == _DeltaSnapshot(seed)
+            written = [write[2] for write in found["messages"]["writes"]]
+            assert written == (["of the fork"] if on_fork else list(range(1, 9)))
+
     async def test_a_deleted_ancestor_is_an_error_not_a_shorter_history(
         self, make_saver: MakeSaver, thread_id: str
     ) -> None:

@@ -41,14 +41,27 @@ class LifeBodies:
         self, make_saver: MakeSaver, thread_id: str
     ) -> None:
         async with make_saver() as saver:
-            await Chain(saver, thread_id).step(a=1)
+            chain = Chain(saver, thread_id)
+            for number in range(12):
+                stored = await chain.step(a=number)
+            begun = saver.alist(config_of(thread_id))
+            while (await begun.__anext__()).config != chain.stored[2]:  # the end of its first group
+                pass
         await saver.aclose()
 
         for call in (
             lambda: saver.aget_tuple(config_of(thread_id)),
             lambda: saver.aput(config_of(thread_id), new_checkpoint(), {}, {}),
+            lambda: saver.aput_writes(stored, [("a", 1)], "task"),
             lambda: saver.adelete_thread(thread_id),
+            lambda: saver.adelete_for_runs(["run"]),
+            lambda: saver.adelete_checkpoint(stored),
+            lambda: saver.acopy_thread(thread_id, thread_id + " copy"),
+            lambda: saver.aprune([thread_id]),
+            lambda: saver.aget_delta_channel_history(config=stored, channels=["a"]),
+            lambda: saver.afind_forks(stored),
             lambda: listed(saver, config_of(thread_id)),
+            lambda: begun.__anext__(),
             lambda: saver.flush(),
             lambda: saver.setup(),
             lambda: saver.__aenter__(),
@@ -56,6 +69,19 @@ class LifeBodies:
             with pytest.raises(errors.SaverClosedError, match="create a new one"):
                 await call()
         assert "closed" in repr(saver)
+
+    async def test_closing_at_the_same_time(self, make_saver: MakeSaver, thread_id: str) -> None:
+        saver = make_saver()
+        stored = await Chain(saver, thread_id).step(a=1)
+        chains = [Chain(saver, thread_id, f"child:{number}") for number in range(5)]
+        puts = [asyncio.ensure_future(chain.step(large=noise(50_000))) for chain in chains]
+        await asyncio.gather(*[saver.aclose() for _ in range(3)])
+
+        ends = await asyncio.gather(*puts, return_exceptions=True)
+        found = [item.config for item in await listed(make_saver(), config_of(thread_id, None))]
+        assert stored in found
+        for end in ends:
+            assert isinstance(end, errors.SaverClosedError) or end in found
 
     async def test_closing_a_saver_that_was_never_used(self, make_saver: MakeSaver) -> None:
         saver = make_saver()

@@ -12,9 +12,10 @@ from langgraph.checkpoint.kusto import errors
 from .savers import MakeSaver
 from .threads import Chain, config_of, id_of, listed, listed_ids, new_checkpoint, noise
 
-# A filter, and the numbers of the checkpoints that it finds among five.
+ALL = [4, 3, 2, 1, 0]
+# A filter, and the numbers of the checkpoints that it finds among five, which have `MORE`, too.
 FILTERS: list[tuple[dict[str, Any], list[int]]] = [
-    ({}, [4, 3, 2, 1, 0]),
+    ({}, ALL),
     ({"number": 3}, [3]),
     ({"number": 3.0}, [3]),
     ({"number": "3"}, []),
@@ -23,14 +24,49 @@ FILTERS: list[tuple[dict[str, Any], list[int]]] = [
     ({"parity": "odd", "number": 1}, [1]),
     ({"parity": "odd", "number": 2}, []),
     ({"missing": None}, []),
-    ({"nothing": None}, [4, 3, 2, 1, 0]),
-    ({"deep": {"a": {"b": 2}}}, [4, 3, 2, 1, 0]),
+    ({"nothing": None}, ALL),
+    ({"deep": {"a": {"b": 2}}}, ALL),
     ({"deep": {"a": {"b": 3}}}, []),
-    ({"tags": ["x"]}, [4, 3, 2, 1, 0]),
+    ({"deep": {}}, ALL),
+    ({"deep": {"a": None}}, []),
+    ({"deep": {"a": {"missing": None}}}, []),
+    ({"deep": {"a": {"nothing": None}}}, ALL),
+    ({"nothing": {}}, []),
+    ({"nothing": False}, []),
+    ({"tags": ["x"]}, ALL),
+    ({"tags": ["y", "x", "y"]}, ALL),
+    ({"tags": []}, ALL),
+    ({"tags": "x"}, []),
     ({"tags": ["x", "z"]}, []),
-    ({"quo'te\"|": "it's; .drop table Checkpoints"}, [4, 3, 2, 1, 0]),
+    ({"a.b": "dotted"}, ALL),
+    ({"a": {"b": "dotted"}}, []),
+    ({"a": {"b": "nested"}}, ALL),
+    ({"a.b": "nested"}, []),
+    ({"deep.a.b": 2}, []),
+    ({"$.number": 3}, []),
+    ({"Größe ☃": "é"}, ALL),
+    ({"Größe ☃": "e\u0301"}, []),
+    ({"GRÖSSE ☃": "é"}, []),
+    ({"": "no name"}, ALL),
+    ({"": None}, []),
+    ({"ratio": 0.5, "yes": True}, ALL),
+    ({"yes": 1}, []),
+    ({"yes": "true"}, []),
+    ({"quo'te\"|": "it's; .drop table Checkpoints"}, ALL),
     ({"quo'te\"|' or 1 == 1 //": "x"}, []),
 ]
+MORE: dict[str, Any] = {
+    "nothing": None,
+    "deep": {"a": {"b": 2, "c": 1, "nothing": None}},
+    "tags": ["x", "y"],
+    "a.b": "dotted",
+    "a": {"b": "nested"},
+    "Größe ☃": "é",
+    "": "no name",
+    "ratio": 0.5,
+    "yes": True,
+    "quo'te\"|": "it's; .drop table Checkpoints",
+}
 
 
 async def put_many(saver: Any, thread_id: str, count: int, ns: str = "") -> list[RunnableConfig]:
@@ -52,6 +88,8 @@ class ListBodies:
 
         for reader in (saver, make_saver()):
             assert await listed_ids(reader, place) == newest_first
+            assert await listed_ids(reader, place, limit=None) == newest_first
+            assert await listed_ids(reader, place, limit=1) == newest_first[:1]
             assert await listed_ids(reader, place, limit=3) == newest_first[:3]
             assert await listed_ids(reader, place, limit=100) == newest_first
             assert await listed_ids(reader, place, limit=0) == []
@@ -89,31 +127,34 @@ class ListBodies:
     async def test_no_namespace_means_all_of_them(
         self, make_saver: MakeSaver, thread_id: str
     ) -> None:
+        """A namespace is one, not those below it; `before` and `limit` go across all."""
         saver = make_saver()
-        root = await put_many(saver, thread_id, 2)
-        child = await put_many(saver, thread_id, 2, "child:1")
+        names = ["", "child:1", "child:1|inner:2", "child:1|inner:2|1", "child:2"]
+        stored = {name: await put_many(saver, thread_id, 2, name) for name in names}
+        newest_first = [config for name in reversed(names) for config in reversed(stored[name])]
+        root = newest_first[-1]
+
+        async def found(reader: Any, namespace: str | None, **range_: Any) -> list[RunnableConfig]:
+            items = await listed(reader, config_of(thread_id, namespace), **range_)
+            return [item.config for item in items]
 
         for reader in (saver, make_saver()):
-            everything = [item.config for item in await listed(reader, config_of(thread_id, None))]
-            assert everything == [child[1], child[0], root[1], root[0]]
-            assert [i.config for i in await listed(reader, config_of(thread_id, ""))] == root[::-1]
-            assert [
-                i.config for i in await listed(reader, config_of(thread_id, "child:1"))
-            ] == child[::-1]
-            assert await listed(reader, config_of(thread_id, "child")) == []
+            assert await found(reader, None) == newest_first
+            assert await found(reader, None, limit=1) == newest_first[:1]
+            assert await found(reader, None, before=stored["child:1"][0]) == newest_first[-2:]
+            for name in names:
+                assert await found(reader, name) == stored[name][::-1]
+                assert await found(reader, name, before=root) == []
+            assert await found(reader, "child:1", before=newest_first[0]) == stored["child:1"][::-1]
+            assert await found(reader, "child") == []
+            assert await found(reader, "child:1|") == []
 
     async def test_filters_mean_containment(self, make_saver: MakeSaver, thread_id: str) -> None:
         saver = make_saver()
         chain = Chain(saver, thread_id)
-        more = {
-            "nothing": None,
-            "deep": {"a": {"b": 2, "c": 1}},
-            "tags": ["x", "y"],
-            "quo'te\"|": "it's; .drop table Checkpoints",
-        }
         for number in range(5):
             parity = "odd" if number % 2 else "even"
-            await chain.step({**more, "number": number, "parity": parity}, n=number)
+            await chain.step({**MORE, "number": number, "parity": parity}, n=number)
 
         for reader in (saver, make_saver()):
             for wanted, numbers in FILTERS:
@@ -194,3 +235,47 @@ class ListBodies:
         assert len(await listed_ids(saver, config_of(thread_id))) == 13
         assert (await items.__anext__()).config == stored[-2]
         await items.aclose()
+
+    async def test_lists_that_were_left_hold_nothing(
+        self, make_saver: MakeSaver, thread_id: str
+    ) -> None:
+        """More of them than queries may be on their way."""
+        saver = make_saver(max_queries=1)
+        stored = await put_many(saver, thread_id, 12)
+        left = [saver.alist(config_of(thread_id)) for _ in range(5)]
+        for items in left:
+            assert (await items.__anext__()).config == stored[-1]
+
+        assert len(await listed_ids(saver, config_of(thread_id))) == 12
+        await saver.adelete_thread(thread_id)
+        assert await saver.aget_tuple(config_of(thread_id)) is None
+        await saver.aclose()
+        for items in left:
+            await items.aclose()
+
+    async def test_every_call_works_inside_a_list(
+        self, make_saver: MakeSaver, new_thread: Any
+    ) -> None:
+        """What the list has not fetched yet it gives as it is then."""
+        saver, name, copy = make_saver(), new_thread(), new_thread("copy")
+        stored = await put_many(saver, name, 15)
+        seen: list[RunnableConfig] = []
+        async for item in saver.alist(config_of(name)):
+            seen.append(item.config)
+            assert await saver.aget_tuple(item.config) == item
+            await saver.aput_writes(item.config, [("a", len(seen))], "task")
+            if len(seen) == 1:
+                await saver.aput(item.config, new_checkpoint(), {"source": "update"}, {})
+                await saver.acopy_thread(name, copy)
+                await saver.aprune([copy])
+                await saver.adelete_for_runs(["no such run"])
+                await saver.aget_delta_channel_history(config=item.config, channels=["n"])
+                assert await saver.afind_forks(config_of(name)) == []
+                assert await saver.adelete_checkpoint(stored[0])
+                assert len(await listed_ids(saver, config_of(copy))) == 1
+            if len(seen) == 14:
+                await saver.adelete_thread(name)
+        # Ten were fetched first, and then `stored[0]` was not there any more.
+        assert seen == stored[:0:-1]
+        assert await listed(saver, config_of(name)) == []
+        assert len(await listed(saver, config_of(copy))) == 1

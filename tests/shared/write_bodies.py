@@ -64,15 +64,38 @@ class WriteBodies:
     async def test_the_last_special_write_wins(
         self, make_saver: MakeSaver, thread_id: str, channel: str
     ) -> None:
-        saver = make_saver()
+        """Of one saver and of several; in a call of its own and beside others."""
+        saver, other = make_saver(), make_saver()
         stored = await Chain(saver, thread_id).step(a=1)
-        for text in ("first", "second", "third"):
-            await saver.aput_writes(stored, [(channel, text)], "task")
-        await saver.aput_writes(stored, [("a", 1)], "task")
+        calls = [(saver, "first"), (saver, "second"), (other, "third"), (saver, "fourth")]
+        for number, (writer, text) in enumerate(calls):
+            beside = [("a", text)] if number % 2 else []
+            await writer.aput_writes(stored, [*beside, (channel, text)], "task")
 
-        expected = [("task", channel, "third"), ("task", "a", 1)]
-        for reader in (saver, make_saver()):
-            assert await writes_of(reader, stored) == expected
+            # The ordinary write has the first place, and the first of all counts there.
+            expected = [("task", channel, text), *([("task", "a", "second")] if number else [])]
+            for reader in (saver, other, make_saver()):
+                assert await writes_of(reader, stored) == expected
+        (item,) = await listed(make_saver(), config_of(thread_id))
+        assert item.pending_writes == expected
+
+    async def test_a_call_made_again_shows_once(
+        self, make_saver: MakeSaver, thread_id: str
+    ) -> None:
+        """LangGraph sends the whole list of its null task again and again; two workers do, too."""
+        saver, other = make_saver(), make_saver()
+        stored = await Chain(saver, thread_id).step(a=1)
+        writes = [("a", 1), ("__resume__", ["yes"]), ("a", 2), ("b", noise(30_000))]
+        for number, writer in enumerate((saver, saver, other, make_saver())):
+            again = [*writes, ("more", 0)] if number == 3 else writes
+            await writer.aput_writes(stored, again, "null", "~")
+
+            shown = [("null", *again[index]) for index in range(len(again)) if index != 1]
+            expected = [("null", "__resume__", ["yes"]), *shown]
+            for reader in (saver, other, make_saver()):
+                assert await writes_of(reader, stored) == expected
+        (item,) = await listed(make_saver(), config_of(thread_id))
+        assert item.pending_writes == expected
 
     async def test_interrupts_and_resumes_of_several_tasks(
         self, make_saver: MakeSaver, thread_id: str
@@ -96,13 +119,22 @@ class WriteBodies:
     async def test_writes_may_be_a_deque_or_empty(
         self, make_saver: MakeSaver, thread_id: str
     ) -> None:
+        """LangGraph hands over a deque; an empty one for a task that wrote nothing tracked."""
         saver = make_saver()
-        stored = await Chain(saver, thread_id).step(a=1)
-        await saver.aput_writes(stored, deque([("a", 1), ("b", 2)]), "task")
-        await saver.aput_writes(stored, [], "other")
+        checkpoint = new_checkpoint({"a": 1})
+        place = config_of(thread_id, "", checkpoint["id"])
+        await saver.aput_writes(place, deque(), "early")
+        stored = await saver.aput(config_of(thread_id), checkpoint, {}, {"a": 1})
+        given = deque([("a", 1), ("__resume__", "yes"), ("b", 2)])
+        await saver.aput_writes(stored, given, "task")
+        await saver.aput_writes(stored, [], "task")
+        await saver.aput_writes(stored, [], "other", "~path")
         await saver.aput_writes(stored, deque(), "another")
 
-        assert await writes_of(make_saver(), stored) == [("task", "a", 1), ("task", "b", 2)]
+        assert len(given) == 3
+        expected = [("task", "__resume__", "yes"), ("task", "a", 1), ("task", "b", 2)]
+        for reader in (saver, make_saver()):
+            assert await writes_of(reader, stored) == expected
 
     async def test_writes_may_come_before_their_checkpoint(
         self, make_saver: MakeSaver, thread_id: str

@@ -246,7 +246,9 @@ class ExtendedKustoSaverBase(KustoSaverBase):
                 key = None if newest is None else newest.key
             if key is None:
                 return {channel: RawHistory(None, []) for channel in wanted}
-            return await read_history(core, key, wanted, self._versions)
+            # The search for the newest was a request, so the chain has to come in one.
+            whole = not place.checkpoint_id
+            return await read_history(core, key, wanted, self._versions, whole)
 
         return work
 

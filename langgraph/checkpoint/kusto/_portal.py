@@ -92,7 +92,7 @@ class Home:
         current = _running_loop()
         nowhere = self._loop is None and not self._own_thread
         if nowhere or (current is not None and current is self._loop):
-            raise OwnLoopError(_own_loop_message(remedy, bound=not nowhere))
+            raise OwnLoopError(self._own_loop_message(remedy, bound=not nowhere))
         loop, core = self._settle(None)
         return self._block(asyncio.run_coroutine_threadsafe(_opened(core, work), loop), loop)
 
@@ -119,7 +119,7 @@ class Home:
         """Close from a thread without a loop; calling it again does nothing."""
         current = _running_loop()
         if current is not None and current is self._loop:
-            raise OwnLoopError(_own_loop_message("aclose", bound=True))
+            raise OwnLoopError(self._own_loop_message("aclose", bound=True))
         closing = self._begin_close()
         if closing is None:
             return
@@ -234,6 +234,20 @@ class Home:
             raise SaverClosedError if self._closed else _loop_lost()
         return answer.result()
 
+    def _own_loop_message(self, remedy: str, *, bound: bool) -> str:
+        why = (
+            "it would wait for the event loop it is called on"
+            if bound
+            else "this saver has no event loop yet"
+        )
+        kind, other = "AsyncKustoSaver", ", or KustoSaver, whose sync and async methods both work"
+        if self._own_thread:
+            kind, other = "KustoSaver", ""
+        return (
+            f"this sync method of {kind} cannot run here: {why}; use `await saver.{remedy}(...)`"
+            f"{other}"
+        )
+
 
 def _loop_lost() -> LoopLostError:
     return LoopLostError(
@@ -284,15 +298,3 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
 
 def _alive(loop: asyncio.AbstractEventLoop) -> bool:
     return not loop.is_closed() and loop.is_running()
-
-
-def _own_loop_message(remedy: str, *, bound: bool) -> str:
-    why = (
-        "it would wait for the event loop it is called on"
-        if bound
-        else "this saver has no event loop yet"
-    )
-    return (
-        f"this sync method of AsyncKustoSaver cannot run here: {why}; use `await"
-        f" saver.{remedy}(...)`, or KustoSaver, whose sync and async methods both work"
-    )

@@ -38,19 +38,26 @@ async def check(core: Core) -> None:
         StreamingDisabledError: A table does not take streaming ingestion.
     """
     database = await _read_schema(core)
-    tables = database.get("Tables") or {}
-    views = database.get("MaterializedViews") or {}
-    functions = database.get("Functions") or {}
-    missing = [table.name for table in TABLES if table.name not in tables]
-    missing += [] if LATEST in views else [LATEST]
-    missing += [name for name in _schema.FUNCTIONS if name not in functions]
+    missing = _missing(database)
     if missing:
         raise TableNotFoundError(f"the database lacks {', '.join(missing)}; {_REMEDY}")
     for table in TABLES:
-        _check_columns(table, tables[table.name])
+        _check_columns(table, database["Tables"][table.name])
     for table in TABLES:
         await _check_mapping(core, table)
         await _check_streaming(core, table, str(database["Name"]))
+
+
+def _missing(database: Mapping[str, Any]) -> list[str]:
+    """Name the tables, the view and the functions that a database lacks."""
+    tables = database.get("Tables") or {}
+    views = database.get("MaterializedViews") or {}
+    functions = database.get("Functions") or {}
+    return [
+        *[table.name for table in TABLES if table.name not in tables],
+        *([] if LATEST in views else [LATEST]),
+        *[name for name in _schema.FUNCTIONS if name not in functions],
+    ]
 
 
 async def _read_schema(core: Core) -> Mapping[str, Any]:
@@ -142,12 +149,16 @@ async def _check_streaming(core: Core, table: Table, database: str) -> None:
 
 async def provision(core: Core) -> None:
     """Create what is missing and set what differs; safe to run again and at the same time."""
+    missing = _missing(await _read_schema(core))
     for command in _schema.commands():
         if command == _schema.create_view():
             await _create_view(core)
         else:
             await core.command(command)
     await _clear_schema_cache(core)
+    logger.info(
+        "the database has what this version needs; created: %s", ", ".join(missing) or "nothing"
+    )
 
 
 async def _create_view(core: Core) -> None:

@@ -9,6 +9,7 @@ cannot be made to come back as it was is refused. What finds that out is in `_ex
 
 from __future__ import annotations
 
+import importlib
 import pickle
 from collections.abc import Iterable
 from typing import Any, Literal
@@ -91,4 +92,19 @@ class _Permissive:
             module,
             name,
         )
+        if not _is_found(module, name):  # of a model LangGraph gives the fields, and says nothing
+            warn_once(
+                ("gone", module, name),
+                "values of %s.%s are not rebuilt: the class is not found under that name in its"
+                " module",
+                module,
+                name,
+            )
         return True
+
+
+def _is_found(module: str, name: str) -> bool:
+    try:
+        return hasattr(importlib.import_module(module), name)
+    except Exception:  # noqa: BLE001 - a module may raise anything; the reader meets it again
+        return False
