@@ -42,6 +42,7 @@ from pydantic import (
     PrivateAttr,
     RootModel,
     SecretStr,
+    computed_field,
     field_validator,
 )
 from pydantic.dataclasses import dataclass as pydantic_dataclass
@@ -83,6 +84,18 @@ class Stack(list[Any]): ...
 
 
 class Bag(dict[str, Any]): ...
+
+
+class Basket(set[Any]): ...
+
+
+class Recent(deque[Any]): ...
+
+
+class Money(Decimal): ...
+
+
+class Moment(datetime): ...
 
 
 class Row(NamedTuple):
@@ -142,6 +155,21 @@ class Frozen(BaseModel):
 
 
 class Names(RootModel[list[str]]): ...
+
+
+class Table(RootModel[dict[int, str]]): ...
+
+
+class Summed(BaseModel):
+    """What it computes is in its dump, and no field when read."""
+
+    model_config = ConfigDict(extra="allow")
+    a: int
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def double(self) -> int:
+        return 2 * self.a
 
 
 class Secretive(BaseModel):
@@ -268,6 +296,15 @@ VALUES: dict[str, Any] = {
         Stack([(1,)]),
         Bag(a=(1,)),
     ],
+    "collections of the user's": [
+        Basket([(1,)]),
+        Recent([bytearray(b"x"), (1,)], maxlen=3),
+        Recent([OrderedDict(a=Words("b"))]),
+    ],
+    "scalars of the user's": [
+        Money("1.10"),
+        Moment(2026, 10, 25, 2, 30, tzinfo=ZoneInfo("Europe/Vienna"), fold=1),
+    ],
     "words": Words("top"),
     "blob": Blob(b"top"),
     "text of a message": AIMessage("said").text,
@@ -301,6 +338,8 @@ VALUES: dict[str, Any] = {
         Names(["a", "b"]),
         Secretive(password=SecretStr("s")),
     ],
+    "models of dicts": [Table({1: "a"}), Table({}), Table.model_construct({True: "a"})],
+    "a model that computes": [Summed(a=1), Summed(a=1, z=(2,))],
     "a model in a wider field": Holder(
         account=Savings(name="s", balance=Decimal("2"), rate=0.5), anything=Point(1.0, (2,))
     ),
@@ -361,7 +400,7 @@ VALUES: dict[str, Any] = {
         key="k",
         namespace=("n", "m"),
         created_at=ZONES[0],
-        updated_at=ZONES[0],
+        updated_at=ZONES[6],
     ),
     "looks like a number": "00012",
     "looks like a date": "2026-01-02T03:04:05Z",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from pydantic.v1 import BaseModel
+from pydantic.v1 import BaseModel, PrivateAttr
 
 
 class OldAccount(BaseModel):
@@ -17,3 +17,9 @@ class OldHolder(BaseModel):
     account: OldAccount
     anything: Any = None
     many: list[OldAccount] = []
+
+
+class OldCounter(BaseModel):
+    name: str
+    _count: int = PrivateAttr(0)
+    _late: int = PrivateAttr()

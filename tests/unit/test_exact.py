@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import enum
 import logging
 import threading
 from datetime import datetime, timedelta, tzinfo
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_serializer
-from shared.exact_values import Account, Point, Words
+from shared.exact_values import Account, Point, Words, differences
 
 from langgraph.checkpoint.kusto import ExactSerializer
 from langgraph.checkpoint.kusto._exact import CONSTRUCTORS, Encoder
+from langgraph.checkpoint.kusto._losses import InexactError
 
 
 class Picky(dict[str, Any]):
@@ -96,11 +98,12 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "a view": (memoryview(b"x"), "builtins.memoryview .* a view of memory"),
     "a view inside": ([memoryview(b"x")], "builtins.memoryview"),
     "a factory of the user's": (collections.defaultdict(lambda: 1), "its default factory"),
-    "a dict that takes no dict": (Picky(wanted=1), "Picky .* does not take a dict"),
-    "text that changes": (Loud("a"), "Loud .* makes something else of a str"),
+    "a dict that takes no dict": (Picky(wanted=1), "Picky .* refuses its own value"),
+    "text that changes": (Loud("a"), "Loud .* makes something else of its own value"),
     "attributes of text": (marked("a"), "Words .* attributes of its own"),
     "a class that wants more": (Started(seed=1), "Started .* refuses its own fields"),
     "what only looks like a model": (Needy(), "Needy .* refuses its own fields"),
+    "trouble beside keys": ({1: len}, "not msgpack serializable: builtin_function_or_method"),
     "a function": (len, "not msgpack serializable"),
     "a class": (Account, "not msgpack serializable: the class Account"),
     "a lock": (threading.Lock(), "not msgpack serializable"),
@@ -115,6 +118,24 @@ def test_what_would_not_come_back_is_refused(name: str, nested: bool) -> None:
     value = {"a": [Point(1.0, (value,))]} if nested else value
     with pytest.raises(TypeError, match=message):
         ExactSerializer().dumps_typed(value)
+
+
+def test_the_error_is_the_first_one() -> None:
+    """Whatever it was wrapped in on the way out."""
+    for value in (memoryview(b"x"), {1: memoryview(b"x")}, Point(1.0, [memoryview(b"x")])):
+        with pytest.raises(InexactError, match=r"^a builtins\.memoryview .*\(it is a view of mem"):
+            ExactSerializer().dumps_typed(value)
+    with pytest.raises(InexactError, match=r"^a .*\.Words .*\(it has attributes of its own\)"):
+        ExactSerializer().dumps_typed([marked("a")])
+    with pytest.raises(TypeError, match=r"^AttributeError\(.*'x'"):
+        ExactSerializer().dumps_typed([Point.__new__(Point)])
+
+
+@pytest.mark.parametrize("size", [1, 255, 256, 65_535, 65_536])
+def test_a_bytearray_of_any_size_is_found(size: int) -> None:
+    for value in ([bytearray(size)], {"a": [bytearray(size)]}, {"a": bytes(size)}):
+        found = back(value)
+        assert list(differences(value, found)) == []
 
 
 def test_the_error_names_the_remedy() -> None:
@@ -147,10 +168,10 @@ def test_models_in_models_cost_what_they_hold() -> None:
     calls = 0
 
     class Counting(Encoder):
-        def pack(self, value: Any, part: Any = None) -> bytes:
+        def pack(self, value: Any) -> bytes:
             nonlocal calls
             calls += 1
-            return super().pack(value, part)
+            return super().pack(value)
 
     value: Any = Account(name="a", balance=Decimal("1"))
     for _ in range(20):
@@ -173,6 +194,28 @@ def test_a_class_inside_a_function_comes_back_as_its_data_and_is_named_when_stor
 
     assert "Hidden come back as their plain data" in caplog.text
     assert ExactSerializer().loads_typed(written) == {"a": 1}
+
+
+def test_every_form_names_a_class_that_is_not_found(caplog: pytest.LogCaptureFixture) -> None:
+    class LocalWords(str): ...
+
+    class LocalTuple(NamedTuple):
+        a: int
+
+    class LocalColour(enum.Enum):
+        RED = 1
+
+    @dataclasses.dataclass
+    class LocalPoint:
+        a: int
+
+    values = {"LocalWords": LocalWords("x"), "LocalTuple": LocalTuple(1)}
+    values |= {"LocalColour": LocalColour.RED, "LocalPoint": LocalPoint(1)}
+    for name, value in values.items():
+        caplog.clear()
+        with caplog.at_level(logging.WARNING):
+            ExactSerializer().dumps_typed([value])
+        assert f"{name} come back as their plain data" in caplog.text
 
 
 def test_an_exception_becomes_its_text() -> None:
@@ -255,3 +298,11 @@ def test_bytes_of_the_first_version_are_read() -> None:
     first = ExactSerializer().dumps_typed({"a": (1, [";"]), "b": 2**66})
     assert first == ("msgpack", stored)
     assert ExactSerializer().loads_typed(first) == {"a": (1, [";"]), "b": 2**66}
+
+
+def test_bytes_of_a_lone_surrogate() -> None:
+    stored = bytes.fromhex(
+        "c7280193a86275696c74696e73a373747293c403eda080a57574662d38ad737572726f6761746570617373"
+    )
+    assert ExactSerializer().loads_typed(("msgpack", stored)) == "\ud800"
+    assert ExactSerializer().dumps_typed("\ud800") == ("msgpack", stored)

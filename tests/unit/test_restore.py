@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
+import sys
 import warnings
 from collections import defaultdict
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from langgraph.checkpoint.serde.event_hooks import register_serde_event_listener
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from pydantic import BaseModel, Field
 from shared.exact_values import (
     Account,
@@ -20,13 +24,16 @@ from shared.exact_values import (
     pydantic_1_values,
 )
 
+from langgraph.checkpoint.kusto import ExactSerializer
 from langgraph.checkpoint.kusto._restore import (
     FACTORIES,
+    READER,
     default_dict,
     dumped_model,
     fields_of,
     is_model,
     is_pydantic,
+    rebuilt,
     restored,
     state_of,
 )
@@ -85,9 +92,69 @@ def test_fields_that_are_no_part_of_the_state() -> None:
     assert state_of(wide)["fields"] == dict.fromkeys("bcdef", 1)
 
 
+class Refusing(BaseModel):
+    a: int
+
+
+class Plain:
+    def __init__(self, a: int) -> None:
+        self.a = a
+
+
+def test_what_a_reader_makes_of_a_dump() -> None:
+    assert rebuilt(Refusing, {"a": 1}) == Refusing(a=1)
+    assert rebuilt(Refusing, {"a": "x"}).__dict__ == {"a": "x"}
+    assert rebuilt(Plain, {"a": 1}).a == 1
+    assert rebuilt(Plain, {"b": 1}) is None
+    assert rebuilt(Plain, [2]).a == 2
+    assert rebuilt(Plain, []) is None
+    assert rebuilt(Refusing, [1]) is None
+    assert rebuilt(Refusing, "text") is None
+
+
+def test_what_a_reader_makes_is_made_without_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    with warnings.catch_warnings(), caplog.at_level(logging.DEBUG):
+        warnings.simplefilter("error")
+        assert rebuilt(Refusing, {"a": "x"}).a == "x"
+        assert rebuilt(Plain, {"b": 1}) is None
+        assert rebuilt(Refusing, [1]) is None
+    refused = f"{Refusing} refuses its own dump"
+    assert [(record.getMessage(), bool(record.exc_info)) for record in caplog.records] == [
+        (refused, True),
+        (f"{Plain} refuses its own dump", True),
+        (refused, True),
+        (f"{Refusing} cannot be made of its own dump", True),
+    ]
+
+
+def test_what_a_reader_makes_of_a_pydantic_1_model() -> None:
+    if sys.version_info >= (3, 14):
+        pytest.skip("this Python has no pydantic 1")
+    from shared.pydantic_1 import OldAccount
+
+    assert rebuilt(OldAccount, {"name": "a", "balance": "x"}).__dict__ == {
+        "name": "a",
+        "balance": "x",
+    }
+    model = OldAccount.construct(_fields_set=set("fedcba"), name="a")
+    assert state_of(model)["set"] == list("abcdef")
+
+
+def test_what_was_just_written_is_read_whatever_it_is() -> None:
+    value = [Account(name="a", balance=Decimal("1")), Point(1.0)]
+    events: list[Any] = []
+    stop = register_serde_event_listener(events.append)
+    try:
+        assert READER.loads_typed(JsonPlusSerializer().dumps_typed(value)) == value
+    finally:
+        stop()
+    assert events == []
+
+
 def test_parts_that_only_one_side_has() -> None:
     """The class may have begun or stopped to take extra fields since."""
-    state = {"fields": {"known": 5}, "extra": None, "private": None, "set": []}
+    state: dict[str, Any] = {"fields": {"known": 5}, "extra": None, "private": None, "set": []}
+    assert restored(private(), state)._hidden == [(1, 2)]
     assert restored(Open(known=1, old=1), state).__pydantic_extra__ == {"old": 1}
     closed = restored(Wide(a=1), {**state, "extra": {"x": 1}, "private": {"_y": 2}})
     assert closed.__pydantic_extra__ is None
@@ -118,6 +185,7 @@ def test_the_state_of_a_pydantic_1_model() -> None:
     model = models["pydantic 1 not validated"]
     assert state_of(model) == {
         "fields": {"name": 5, "balance": 1.0},
+        "private": None,
         "set": ["balance", "name"],
     }
     shell = models["pydantic 1 model"].copy()
@@ -126,11 +194,30 @@ def test_the_state_of_a_pydantic_1_model() -> None:
     assert (found.name, found.balance, found.__fields_set__) == (7, Decimal("1.50"), {"name"})
 
 
+def test_private_attributes_of_a_pydantic_1_model() -> None:
+    if sys.version_info >= (3, 14):
+        pytest.skip("this Python has no pydantic 1")
+    from shared.pydantic_1 import OldCounter
+
+    model = OldCounter(name="a")
+    assert state_of(model)["private"] == {"_count": 0}
+    model._count = 5
+    state = state_of(model)
+    assert state["private"] == {"_count": 5}
+    found = restored(OldCounter(name="a"), {**state, "private": {"_count": 5, "_gone": 1}})
+    assert (found._count, hasattr(found, "_late"), hasattr(found, "_gone")) == (5, False, False)
+    kept = restored(model, {**state, "private": None})
+    assert kept._count == 5
+    serde = ExactSerializer()
+    again = serde.loads_typed(serde.dumps_typed(model))
+    assert (type(again), again, again._count) == (OldCounter, model, 5)
+
+
 def test_a_state_is_put_back() -> None:
     found = restored(private().model_copy(), {**state_of(private()), "private": {"_hidden": [3]}})
     assert (found.shown, found._hidden) == (2, [3])
     opened = restored(Open(known=1, old=1), {**state_of(Open(known=2)), "extra": {"new": 2}})
-    assert (opened.known, opened.__pydantic_extra__) == (2, {"old": 1, "new": 2})
+    assert (opened.known, opened.__pydantic_extra__) == (2, {"new": 2})
     assert restored(Derived(7), {"fields": {"doubled": 3, "gone": 1}}) == derived_with(8, 3)
     frozen = FrozenPoint((1,))
     assert restored(frozen, {"fields": {"x": (2,)}}).x == (2,)

@@ -1,7 +1,7 @@
 """How values that LangGraph's msgpack format loses are written in it all the same (pure).
 
 Rules:
-- A value that the base keeps is written with the base's bytes; `test_serde.py` compares them.
+- A value that the base keeps is written with the base's bytes: `test_exact_values.py`.
 - Every form is one that the base's own reader rebuilds under its allowlist: a class of the user's
   is only ever made by the base, never here.
 - The packing is done by `ormsgpack`, told to hand over what it would lose. It does not tell dict
@@ -13,12 +13,12 @@ Rules:
 from __future__ import annotations
 
 import dataclasses
-import logging
 import pathlib
+import pickle
 import re
 import sys
 from collections import Counter, OrderedDict, defaultdict, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from enum import Enum
@@ -37,23 +37,36 @@ from zoneinfo import ZoneInfo
 import ormsgpack
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.serde.types import SendProtocol, _DeltaSnapshot
-from langgraph.store.base import Item
 
 from ._losses import (
     LANGCHAIN,
     InexactError,
+    attributes_of,
+    beyond,
     check_importable,
     holds_buffer,
     is_plain_dataclass,
     is_plain_key,
+    is_send,
     is_unicode,
     keeps_its_fields,
+    loss_of_array,
     moment_of,
+    named_parts,
+    parts_of,
     plain_copy,
 )
-from ._restore import FACTORIES, dumped_model, fields_of, is_model, is_pydantic, state_of
-
-logger = logging.getLogger(__name__)
+from ._restore import (
+    FACTORIES,
+    READER,
+    dumped_model,
+    fields_of,
+    is_model,
+    is_pydantic,
+    rebuilt,
+    restored,
+    state_of,
+)
 
 _RESTORE = "langgraph.checkpoint.kusto._restore"
 
@@ -91,8 +104,9 @@ _FAST = (
 _ANY_KEYS = _FAST | ormsgpack.OPT_NON_STR_KEYS
 
 _BASE = JsonPlusSerializer()
-_PERMISSIVE = JsonPlusSerializer(allowed_msgpack_modules=True)
 _BUILTINS = (str, int, float, bytes, bytearray, list, dict, tuple, complex)
+# Found among the members of an enum, also when read.
+_MEMBERS = (str, int, bytes)
 
 
 class Encoder:
@@ -106,12 +120,8 @@ class Encoder:
         # are equal if and only if the values are, with all types.
         self.raw = raw
 
-    def pack(self, value: Any, part: Any = None) -> bytes:
+    def pack(self, value: Any) -> bytes:
         """Pack a value exactly.
-
-        Args:
-            value: What to pack.
-            part: Where alone a bytearray can be in it; None means anywhere.
 
         Raises:
             TypeError: It cannot be written, or would not come back as it was.
@@ -123,9 +133,7 @@ class Encoder:
                 return self._pack_slowly(value)
             # packb drops what `default` raised.
             raise self.failure from error
-        if (b"\xc4" in data or b"\xc5" in data or b"\xc6" in data) and holds_buffer(
-            value if part is None else part
-        ):
+        if (b"\xc4" in data or b"\xc5" in data or b"\xc6" in data) and holds_buffer(value):
             return self._pack_slowly(value)
         return data
 
@@ -173,10 +181,12 @@ class Encoder:
         check_importable(kind)
         return ormsgpack.Ext(_NAMED, self.pack([kind.__module__, kind.__name__, arguments]))
 
-    def call(self, kind: type, argument: Any) -> ormsgpack.Ext:
-        """Call a class with one argument."""
+    def call(self, kind: type, *arguments: Any) -> ormsgpack.Ext:
+        """Call a class with its arguments."""
         check_importable(kind)
-        return self.one(kind.__module__, kind.__name__, argument)
+        if len(arguments) == 1:
+            return self.one(kind.__module__, kind.__name__, arguments[0])
+        return self.many(kind.__module__, kind.__name__, list(arguments))
 
     # -- what packb hands over ---------------------------------------------------------------------
 
@@ -188,9 +198,8 @@ class Encoder:
                 return known(self, value)
             if kind.__module__.startswith(LANGCHAIN) and keeps_its_fields(value, kind):
                 # Not `model_dump()`: it makes dicts of the models in an artifact, and costs more.
-                fields = value.__dict__
-                body = [kind.__module__, kind.__name__, fields, "model_validate_json"]
-                return ormsgpack.Ext(_V2, self.pack(body, fields))
+                body = [kind.__module__, kind.__name__, value.__dict__, "model_validate_json"]
+                return ormsgpack.Ext(_V2, self.pack(body))
             return self._unknown(value, kind)
         except Exception as error:
             if self.failure is None:
@@ -202,84 +211,133 @@ class Encoder:
         if isinstance(value, type):
             raise TypeError(f"Type is not msgpack serializable: the class {value.__qualname__}")
         if isinstance(value, Enum):
-            return self._checked(kind, [value.value], value)
+            return self._enum(value, kind)
         if isinstance(value, _BUILTINS) and not hasattr(value, "_asdict"):
             return self._subclass(value, kind)
-        if is_model(value):
+        if is_model(value) and not isinstance(value, (*_KNOWN, pathlib.Path)):
             return self._model(value, kind)
         if callable(getattr(value, "get_secret_value", None)):
-            return self._checked(kind, [value.get_secret_value()], value)
+            secret = value.get_secret_value()
+            self._check(kind, value, object, lambda it: [], [secret])
+            return self.call(kind, secret)
         if callable(getattr(value, "_asdict", None)):
-            return self._checked(kind, value._asdict(), value)
+            fields = value._asdict()
+            self._check(kind, value, tuple, named_parts, fields)
+            return self.named(kind, fields)
         if isinstance(value, pathlib.Path):
+            if kind is not type(pathlib.Path()):
+                self._check(kind, value, pathlib.Path, lambda it: [str(it)], value.parts)
             return self.many(kind.__module__, kind.__name__, list(value.parts))
         if isinstance(value, re.Pattern):
             return self.many("re", "compile", [value.pattern, value.flags])
         if isinstance(value, (set, frozenset)):
-            return self._checked(kind, [list(value)], value)
+            base = set if isinstance(value, set) else frozenset
+            self._check(kind, value, base, lambda it: _packed(base.__iter__(it)), [list(value)])
+            return self.call(kind, list(value))
+        if isinstance(value, deque):
+            arguments = [list(value)] if value.maxlen is None else [list(value), value.maxlen]
+            self._check(kind, value, deque, lambda it: [it.maxlen, *deque.__iter__(it)], arguments)
+            return self.call(kind, *arguments)
         if isinstance(value, datetime):
-            return self._checked(kind, moment_of(value), value)
-        if isinstance(value, SendProtocol):
-            return _send(self, value)
+            moment = moment_of(value)
+            self._check(kind, value, datetime, lambda it: [moment_of(it), beyond(it)], moment)
+            return self.named(kind, moment)
         if dataclasses.is_dataclass(value):
             return self._dataclass(value, kind)
-        if isinstance(value, Item):
-            return self.named(kind, {name: getattr(value, name) for name in value.__slots__})
+        if isinstance(value, SendProtocol):
+            return self._send(value, kind)
         return self._other(value, kind)
 
-    def _checked(self, kind: Any, arguments: list[Any] | dict[str, Any], value: Any) -> Any:
-        """Write a call of a class, once it is seen to give the value."""
+    def _check(
+        self,
+        kind: Any,
+        value: Any,
+        base: type,
+        parts: Callable[[Any], list[Any]],
+        arguments: Sequence[Any] | Mapping[str, Any],
+    ) -> None:
+        """See that a call of a class gives the value.
+
+        `parts` tells all that the base holds of an instance; its attributes are looked at here.
+        """
+        if self.raw:
+            return
+        try:
+            made = kind(**arguments) if isinstance(arguments, Mapping) else kind(*arguments)
+        except Exception as error:
+            raise InexactError(kind, f"its class refuses its own value: {error}") from error
+        if type(made) is not kind or not _alike(parts(made), parts(value)):
+            raise InexactError(kind, "its class makes something else of its own value")
+        if not _alike_attributes(made, value, base):
+            raise InexactError(kind, "it has attributes of its own")
+
+    def _enum(self, value: Enum, kind: Any) -> Any:
+        found = value.value
         if not self.raw:
+            if type(found) not in _MEMBERS:
+                # The class looks for an equal value, and what is read is another object.
+                found = READER.loads_typed(("msgpack", self.pack(found)))
             try:
-                made = kind(**arguments) if isinstance(arguments, dict) else kind(*arguments)
+                made = kind(found)
             except Exception as error:
-                raise InexactError(kind, f"its class refuses its own value: {error}") from error
-            if type(made) is not kind or not _equal(made, value):
-                raise InexactError(kind, "its class makes something else of its own value")
-        if isinstance(arguments, dict):
-            return self.named(kind, arguments)
-        return self.call(kind, *arguments)
+                raise InexactError(kind, "no member is found by its value") from error
+            if made is not value:
+                raise InexactError(kind, "another member is found by its value")
+        return self.call(kind, value.value)
 
     def _subclass(self, value: Any, kind: type) -> Any:
         builtin = next(base for base in _BUILTINS if isinstance(value, base))
-        plain = plain_copy(value, builtin)
-        if not self.raw:
-            try:
-                made = kind(plain)
-            except Exception as error:
-                raise InexactError(kind, f"its class does not take a {builtin.__name__}") from error
-            if type(made) is not kind or not _equal(plain_copy(made, builtin), plain):
-                raise InexactError(kind, f"its class makes something else of a {builtin.__name__}")
-            if not _equal(getattr(made, "__dict__", None), getattr(value, "__dict__", None)):
-                raise InexactError(kind, "it has attributes of its own")
+        plain: Any = plain_copy(value, builtin)
+        self._check(kind, value, builtin, lambda it: parts_of(it, builtin), [plain])
         return self.call(kind, plain)
 
-    def _model(self, value: Any, kind: type) -> Any:
+    def _model(self, value: Any, kind: Any) -> Any:
         if self.raw:
             state = _storable_state(value)
             state.pop("set", None)  # no part of being equal
+            if not is_pydantic(value):
+                state["attributes"] = attributes_of(value, object)
             return ormsgpack.Ext(_RAW, self.pack([kind.__module__, kind.__qualname__, state]))
         check_importable(kind)
         version_2 = callable(getattr(value, "model_dump", None))
         dumped = dumped_model(value)
-        if not isinstance(dumped, dict):  # a RootModel
-            return self._checked(kind, [value.root], value)
-        body = [kind.__module__, kind.__name__, dumped]
-        if version_2:
-            body.append("model_validate_json")
-        shell = ormsgpack.Ext(_V2 if version_2 else _V1, self.pack(body))
-        if _rebuilds(value, kind, dumped):
+        made = rebuilt(kind, dumped)
+        if getattr(kind, "__pydantic_root_model__", False) and not _same(made, value):
+            made, shell = rebuilt(kind, [value.root]), self.call(kind, value.root)
+        else:
+            body = [kind.__module__, kind.__name__, dumped]
+            if version_2:
+                body.append("model_validate_json")
+            shell = ormsgpack.Ext(_V2 if version_2 else _V1, self.pack(body))
+        if made is None:
+            raise InexactError(kind, "its class refuses its own fields")
+        if _same(made, value):
             return shell
-        if not is_pydantic(value):
-            raise InexactError(kind, "its class makes something else of its own dump")
-        return self.many(_RESTORE, "restored", [shell, _storable_state(value)])
+        if is_pydantic(value):
+            return self._restored(kind, value, shell, made, _storable_state(value))
+        if dataclasses.is_dataclass(value):
+            return self._dataclass(value, kind)
+        fields = attributes_of(value, object)
+        self._check(kind, value, object, lambda it: [], fields)
+        return self.named(kind, fields)
+
+    def _restored(
+        self, kind: type, value: Any, shell: ormsgpack.Ext, made: Any, state: dict[str, Any]
+    ) -> ormsgpack.Ext:
+        """Write what the reader makes of a value, and the state it shall have."""
+        if not _same(restored(made, state), value):
+            raise InexactError(kind, "its class makes something else of its own fields")
+        return self.many(_RESTORE, "restored", [shell, state])
 
     def _dataclass(self, value: Any, kind: type) -> ormsgpack.Ext:
         fields = fields_of(value)
         if self.raw:
             return ormsgpack.Ext(_RAW, self.pack([kind.__module__, kind.__qualname__, fields]))
-        if kind.__module__.startswith("langgraph.") or is_plain_dataclass(kind):
+        if is_plain_dataclass(kind):
             return self.named(kind, fields)
+        config = getattr(kind, "__pydantic_config__", None) or {}
+        if config.get("extra") == "allow" and not vars(value).keys() <= fields.keys():
+            raise InexactError(kind, "it has fields that its class does not name")
         wanted = {field.name for field in dataclasses.fields(value) if field.init}
         arguments = {name: item for name, item in fields.items() if name in wanted}
         try:
@@ -289,24 +347,33 @@ class Encoder:
         shell = self.named(kind, arguments)
         if _same(fields_of(made), fields):
             return shell
-        return self.many(_RESTORE, "restored", [shell, state_of(value)])
+        return self._restored(kind, value, shell, made, state_of(value))
+
+    def _send(self, value: Any, kind: type) -> ormsgpack.Ext:
+        arguments = [value.node, value.arg]
+        if (timeout := getattr(value, "timeout", None)) is not None:
+            arguments.append(timeout)
+        if not is_send(kind):
+            self._check(kind, value, object, lambda it: [], arguments)
+        return self.call(kind, *arguments)
 
     def _other(self, value: Any, kind: type) -> Any:
         """Leave a value to the base, and see what it makes of it."""
         numpy = sys.modules.get("numpy")
         if numpy is not None and isinstance(value, numpy.ndarray):
-            if kind is not numpy.ndarray or numpy.dtype(value.dtype.str) != value.dtype:
-                raise InexactError(kind, "an array comes back as a plain one of numbers or text")
-            if value.dtype.hasobject:
-                raise InexactError(kind, "its elements are Python objects")
+            if why := loss_of_array(value, numpy):
+                raise InexactError(kind, why)
             return _by_base(value)
         written = _by_base(value)
         if isinstance(written, ormsgpack.Ext):
             # A subclass of what the base knows, rebuilt by the base's rule for its own class.
-            made = _PERMISSIVE.loads_typed(_BASE.dumps_typed(value))
-            if type(made) is not kind or not _equal(made, value):
+            data = _BASE.dumps_typed(value)
+            made = READER.loads_typed(data)
+            if _BASE.dumps_typed(made) != data:
                 raise InexactError(kind, f"but as {type(made).__qualname__}")
-            check_importable(kind)
+            base = next((known for known in kind.__mro__ if known in _KNOWN), object)
+            if not _alike_attributes(made, value, base):
+                raise InexactError(kind, "it has attributes of its own")
         return written  # else the text of an exception
 
 
@@ -331,7 +398,7 @@ def _deque(encoder: Encoder, value: deque[Any]) -> ormsgpack.Ext:
 
 def _default_dict(encoder: Encoder, value: defaultdict[Any, Any]) -> ormsgpack.Ext:
     factory = value.default_factory
-    name = "None" if factory is None else getattr(factory, "__name__", "")
+    name: Any = "None" if factory is None else getattr(factory, "__name__", None)
     if name not in FACTORIES or FACTORIES[name] is not factory:
         raise InexactError(defaultdict, f"its default factory is {factory!r}")
     return encoder.many(_RESTORE, "default_dict", [name, dict(value)])
@@ -342,23 +409,21 @@ def _time(encoder: Encoder, value: time) -> ormsgpack.Ext:
     return encoder.named(time, {name: getattr(value, name) for name in names})
 
 
-def _send(encoder: Encoder, value: Any) -> ormsgpack.Ext:
-    arguments = [value.node, value.arg]
-    if (timeout := getattr(value, "timeout", None)) is not None:
-        arguments.append(timeout)
-    kind = type(value)
-    return encoder.many(kind.__module__, kind.__name__, arguments)
-
-
 def _by_base(value: Any) -> Any:
     """The base's own form of a value, to be packed among others."""
-    tag, data = _BASE.dumps_typed(value)
-    if tag != "msgpack":
-        raise TypeError(f"LangGraph's serializer wrote a {type(value).__qualname__} as {tag!r}")
+    _, data = _BASE.dumps_typed(value)
     return ormsgpack.unpackb(data, ext_hook=ormsgpack.Ext)
 
 
 def _leaf(_: Encoder, value: Any) -> Any:
+    return _by_base(value)
+
+
+def _zone(_: Encoder, value: ZoneInfo) -> Any:
+    try:
+        value.__reduce__()
+    except pickle.PicklingError as error:
+        raise InexactError(ZoneInfo, "it was read from a file") from error
     return _by_base(value)
 
 
@@ -377,7 +442,8 @@ _KNOWN: dict[type, Callable[[Encoder, Any], Any]] = {
     _DeltaSnapshot: lambda encoder, value: ormsgpack.Ext(_DELTA, encoder.pack(value.value)),
     UUID: lambda encoder, value: encoder.one("uuid", "UUID", value.hex),
     Decimal: lambda encoder, value: encoder.one("decimal", "Decimal", str(value)),
-    **dict.fromkeys((date, timedelta, timezone, ZoneInfo), _leaf),
+    ZoneInfo: _zone,
+    **dict.fromkeys((date, timedelta, timezone), _leaf),
     **dict.fromkeys((IPv4Address, IPv4Interface, IPv4Network), _leaf),
     **dict.fromkeys((IPv6Address, IPv6Interface, IPv6Network), _leaf),
 }
@@ -393,36 +459,31 @@ def _same(one: Any, other: Any) -> bool:
         return False
 
 
-def _equal(made: Any, value: Any) -> bool:
-    """Compare by `==`, unless the value does not even equal itself: it holds NaN, or an array."""
-    try:
-        equal = bool(made == value)
-        if equal or bool(value == value):
-            return equal
-    except Exception:
-        logger.debug("%s cannot be compared", type(value), exc_info=True)
-    return _same(made, value)
+def _packed(items: Iterable[Any]) -> list[Any]:
+    """Items without their order."""
+    return sorted(Encoder().pack([item]) for item in items)
+
+
+def _alike(made: list[Any], parts: list[Any]) -> bool:
+    return len(made) == len(parts) and all(map(_is_or_equals, made, parts))
+
+
+def _is_or_equals(one: Any, other: Any) -> bool:
+    return one is other or _same(one, other)
+
+
+def _alike_attributes(made: Any, value: Any, base: type) -> bool:
+    present, wanted = attributes_of(made, base), attributes_of(value, base)
+    return present.keys() == wanted.keys() and _alike(
+        [present[name] for name in wanted], list(wanted.values())
+    )
 
 
 def _storable_state(value: Any) -> dict[str, Any]:
     """The state of a model, without private attributes that cannot be stored, a lock perhaps."""
     state = state_of(value)
     if state.get("private"):
-        try:
-            Encoder(raw=True).pack(state["private"])
-        except TypeError:
-            state["private"] = None
+        state["private"] = {
+            name: item for name, item in state["private"].items() if _same(item, item)
+        }
     return state
-
-
-def _rebuilds(value: Any, kind: Any, dumped: dict[str, Any]) -> bool:
-    """Tell whether the base's way back gives the value: validation, else construction without."""
-    try:
-        made = kind(**dumped)
-    except Exception as refused:
-        logger.debug("%s refuses its own dump: %s", kind, refused)
-        construct = getattr(kind, "model_construct", None) or getattr(kind, "construct", None)
-        if construct is None:
-            raise InexactError(kind, "its class refuses its own fields") from refused
-        made = construct(**dumped)
-    return type(made) is kind and _same(made, value)

@@ -8,14 +8,42 @@ from __future__ import annotations
 import dataclasses
 import logging
 import sys
+from collections.abc import Mapping
 from datetime import datetime
+from types import MemberDescriptorType
 from typing import Any
 
 logger = logging.getLogger(__name__)
 
 LANGCHAIN = ("langchain_core.messages.", "langchain_core.documents.base")
+_MAYBE_TEXT = (str, type(None))
+# What validation leaves alone in messages and documents; an empty tuple stands for anything.
+_FIELD_KINDS: Mapping[str, tuple[type, ...]] = {
+    "additional_kwargs": (dict,),
+    "artifact": (),
+    "chunk_position": _MAYBE_TEXT,
+    "content": (str, list),
+    "id": _MAYBE_TEXT,
+    "invalid_tool_calls": (list,),
+    "metadata": (dict,),
+    "name": _MAYBE_TEXT,
+    "page_content": (str,),
+    "response_metadata": (dict,),
+    "role": (str,),
+    "status": (str,),
+    "tool_call_chunks": (list,),
+    "tool_call_id": (str,),
+    "tool_calls": (list,),
+    "type": (str,),
+    "usage_metadata": (dict, type(None)),
+}
+_CONTENT_KINDS = frozenset({str, dict})
 _TOOL_CALL = ["name", "args", "id", "type"]
-_ID_KINDS = (str, type(None))
+_TOKENS = ["input_tokens", "output_tokens", "total_tokens"]
+_TOKEN_DETAILS = {
+    "input_token_details": ["audio", "cache_creation", "cache_read"],
+    "output_token_details": ["audio", "reasoning"],
+}
 _BUFFERS = frozenset({bytearray, memoryview})
 _NESTING = frozenset({dict, list})
 _LOOKED_INTO = _BUFFERS | _NESTING
@@ -99,13 +127,64 @@ def plain_copy(value: Any, builtin: type) -> Any:
         return str.__str__(value)
     if builtin is int:
         return int.__int__(value)
+    if builtin is float:
+        return float.__float__(value)
+    if builtin is complex:
+        return complex.__pos__(value)
+    if builtin is bytes:
+        return bytes.__getitem__(value, slice(None))
     return builtin(value)
+
+
+def parts_of(value: Any, builtin: type) -> list[Any]:
+    """All that the builtin holds of a subclass's instance, in the order its class shows."""
+    if builtin is dict:
+        keys = list(value)
+        return [dict.__len__(value), *keys, *(dict.get(value, key) for key in keys)]
+    if builtin in (list, tuple):
+        return list(builtin.__iter__(value))
+    return [plain_copy(value, builtin)]
+
+
+def named_parts(value: Any) -> list[Any]:
+    """Names and values of a named tuple."""
+    fields = value._asdict()
+    return [*fields, *fields.values()]
+
+
+def attributes_of(value: Any, base: type) -> dict[str, Any]:
+    """What an instance carries beside what its base holds: in its dict, and in slots."""
+    found = dict(getattr(value, "__dict__", ()))
+    for owner in type(value).__mro__:
+        if owner is base:
+            break
+        for name, item in vars(owner).items():
+            if type(item) is MemberDescriptorType and hasattr(value, name):
+                found[name] = getattr(value, name)
+    return found
 
 
 def moment_of(value: datetime) -> dict[str, Any]:
     """The keywords of a `datetime`: its ISO form knows neither fold nor the name of a zone."""
     names = ("year", "month", "day", "hour", "minute", "second", "microsecond", "tzinfo", "fold")
     return {name: getattr(value, name) for name in names}
+
+
+def beyond(value: datetime) -> int:
+    """What pandas counts beyond microseconds."""
+    return int(getattr(value, "nanosecond", 0))
+
+
+def loss_of_array(value: Any, numpy: Any) -> str | None:
+    """Say why an array would not come back from its bytes."""
+    if type(value) is not numpy.ndarray or numpy.dtype(value.dtype.str) != value.dtype:
+        return "an array comes back as a plain one of numbers or text"
+    return "its elements are Python objects" if value.dtype.hasobject else None
+
+
+def is_send(kind: type) -> bool:
+    """Tell LangGraph's `Send` from other classes with a node and an argument."""
+    return (kind.__module__, kind.__name__) == ("langgraph.types", "Send")
 
 
 def keeps_its_fields(value: Any, kind: Any) -> bool:
@@ -116,13 +195,51 @@ def keeps_its_fields(value: Any, kind: Any) -> bool:
     fields = value.__dict__
     if len(fields) != len(known):
         return False
-    if type(fields.get("content", "")) not in (str, list) or type(fields["id"]) not in _ID_KINDS:
-        return False  # assigned later, and not checked
+    for name, item in fields.items():  # what was assigned later is not checked before
+        kinds = _FIELD_KINDS.get(name, (None,))
+        if kinds and type(item) not in kinds:
+            return False
+    content = fields.get("content")
+    if type(content) is list and not _CONTENT_KINDS.issuperset(map(type, content)):
+        return False
+    # The class makes its calls of a chunk's, and completes those that are invalid.
+    if fields.get("tool_call_chunks") or fields.get("invalid_tool_calls"):
+        return False
+    if not _is_plain_usage(fields.get("usage_metadata")):
+        return False
     calls = fields.get("tool_calls")
     if calls:
-        return all(list(call) == _TOOL_CALL for call in calls)
+        return all(map(_is_plain_call, calls))
     # Of a provider's tool calls the class makes its own, also when those were taken away.
     return "tool_calls" not in fields.get("additional_kwargs", ())
+
+
+def _is_plain_call(call: Any) -> bool:
+    return (
+        type(call) is dict
+        and list(call) == _TOOL_CALL
+        and type(call["name"]) is str
+        and type(call["args"]) is dict
+        and type(call["id"]) in _MAYBE_TEXT
+        and type(call["type"]) is str
+    )
+
+
+def _is_plain_usage(usage: dict[str, Any] | None) -> bool:
+    """Tell that counted tokens are whole numbers, in the order validation gives them."""
+    if usage is None:
+        return True
+    details = [name for name in _TOKEN_DETAILS if name in usage]
+    return (
+        list(usage) == _TOKENS + details
+        and all(type(usage[name]) is int for name in _TOKENS)
+        and all(
+            type(usage[name]) is dict
+            and list(usage[name]) == [key for key in _TOKEN_DETAILS[name] if key in usage[name]]
+            and all(type(count) is int for count in usage[name].values())
+            for name in details
+        )
+    )
 
 
 def is_plain_dataclass(kind: Any) -> bool:
@@ -135,8 +252,14 @@ def is_plain_dataclass(kind: Any) -> bool:
         and not hasattr(kind, "__pydantic_fields__")
         and kind.__new__ is object.__new__
         and (parameters.frozen or kind.__setattr__ is object.__setattr__)
-        and all(field.init for field in dataclasses.fields(kind))
+        and all(field.init and _is_kept(kind, field.name) for field in dataclasses.fields(kind))
     )
+
+
+def _is_kept(kind: type, name: str) -> bool:
+    """Tell that no property of its class changes a field."""
+    found = next((vars(owner)[name] for owner in kind.__mro__ if name in vars(owner)), None)
+    return type(found) is MemberDescriptorType or not hasattr(type(found), "__set__")
 
 
 def check_importable(kind: type) -> None:
