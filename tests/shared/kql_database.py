@@ -170,7 +170,7 @@ class Database:
     def ingest(self, table: str, lines: Iterable[bytes]) -> None:
         """Add rows as the library sends them."""
         for line in lines:
-            body = orjson.loads(line)
+            body = orjson.loads(bytes(line))
             self._tables[table].add({**body, "written_at": parse_ticks(body["written_at"])})
 
     def _add(self, table: str, own: Cells, cells: Cells) -> None:

@@ -39,7 +39,7 @@ NOW = 639_000_000_123_456_789
 
 def from_kusto(table: str, line: bytes) -> dict[str, Any]:
     """What Kusto shows of an ingested row, with its silent truncations turned into failures."""
-    body = orjson.loads(line)
+    body = orjson.loads(bytes(line))
     columns = {column.name: column for column in TABLE_BY_NAME[table].columns}
     assert set(body) <= set(columns), "a property without a column is dropped in silence"
     assert len(line) <= MAX_BATCH_BYTES, "a row has to fit a request"
@@ -96,7 +96,9 @@ def copy_of(payload: bytes, blob_id: str) -> BlobCopy:
 def shown(plan: CheckpointPlan) -> tuple[StoredCheckpoint, dict[str, Encoded]]:
     """Ingest everything of a plan and read it back."""
     blob_rows = [
-        from_kusto("CheckpointBlobs", line) for copy in plan.copies for line in copy.to_rows()
+        from_kusto("CheckpointBlobs", bytes(line))
+        for copy in plan.copies
+        for line in copy.to_rows()
     ]
     random.Random(1).shuffle(blob_rows)
     return (

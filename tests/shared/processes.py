@@ -23,7 +23,9 @@ class Child:
         *,
         env: Mapping[str, str] | None = None,
         stdin: bool = False,
+        patience: float = PATIENCE_SECONDS,
     ) -> None:
+        self._patience = patience
         self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed in `close`
         self._process = subprocess.Popen(
             command,
@@ -54,7 +56,7 @@ class Child:
         """Wait for the next line; None is the end."""
         if self._ended:
             return None
-        line = self._lines.get(timeout=PATIENCE_SECONDS)
+        line = self._lines.get(timeout=self._patience)
         self._ended = line is None
         return line
 
@@ -78,7 +80,7 @@ class Child:
 
     def wait(self) -> int:
         """Wait for the end and give the exit code."""
-        code = self._process.wait(timeout=PATIENCE_SECONDS)
+        code = self._process.wait(timeout=self._patience)
         self._reader.join()
         for stream in (self._process.stdin, self._process.stdout):
             if stream is not None:

@@ -44,8 +44,8 @@ def db() -> Database:
     database = Database()
     database.ingest(_schema.CHECKPOINTS, [PLAN.row_json])
     for copy in PLAN.copies:
-        database.ingest(_schema.BLOBS, copy.to_rows())
-    database.ingest(_schema.WRITES, SUBMISSION.to_rows())
+        database.ingest(_schema.BLOBS, [*map(bytes, copy.to_rows())])
+    database.ingest(_schema.WRITES, [*map(bytes, SUBMISSION.to_rows())])
     database.ingest(_schema.TOMBSTONES, STONE.to_rows())
     return database
 

@@ -47,7 +47,7 @@ def from_kusto(lines: list[bytes]) -> list[dict[str, Any]]:
     columns = {column.name: column for column in TABLE_BY_NAME["CheckpointWrites"].columns}
     rows = []
     for line in lines:
-        body = orjson.loads(line)
+        body = orjson.loads(bytes(line))
         assert set(body) == set(columns)
         assert len(line) <= MAX_BATCH_BYTES
         assert body["row_bytes"] >= len(line)

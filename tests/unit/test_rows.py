@@ -89,7 +89,7 @@ def test_an_answer_is_never_larger_than_the_row_says() -> None:
         value
         for copy in plan.copies
         for line in copy.to_rows()
-        for value in orjson.loads(line).values()
+        for value in orjson.loads(bytes(line)).values()
     ]
 
     assert body["row_bytes"] + len(orjson.dumps(answered)) <= body["total_bytes"]

@@ -167,7 +167,6 @@ def test_any_state_with_bounds_anywhere(
         patch.setattr(_rows, "_REFS_CHARS", bounds[2])
         patch.setattr(_rows, "choose_inline", partial(choose_inline, budget=bounds[3]))
         patch.setattr(_values, "CHUNK_BYTES", 30)
-        patch.setattr(_rows, "CHUNK_BYTES", 30)
         check_plan(
             make_parts(
                 key=CheckpointKey(ids[0], ids[1], ids[2]),

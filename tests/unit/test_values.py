@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,9 +18,10 @@ from langgraph.checkpoint.kusto._values import (
     INLINE_VALUE_CHARS,
     RAW,
     ZSTD,
+    ChunkRow,
     base64_chars,
     choose_inline,
-    chunk_payload,
+    chunk_count,
     decode_value,
     encode_value,
     from_base64,
@@ -115,11 +117,23 @@ def test_a_cell_stays_under_the_bound_of_kusto() -> None:
     assert base64_chars(CHUNK_BYTES) == CELL_CHARS
 
 
+def cells_of(payload: bytes) -> list[str]:
+    """The cells of all rows of a payload, each row encoded and as long as it says."""
+    cells = []
+    for chunk in range(chunk_count(payload)):
+        row = ChunkRow({"chunk": chunk, "name": 'é"'}, payload, chunk)
+        body = orjson.loads(bytes(row))
+        assert len(bytes(row)) == len(row)
+        assert body == {"chunk": chunk, "name": 'é"', "data": body["data"]}
+        cells.append(body["data"])
+    return cells
+
+
 @pytest.mark.parametrize("chunks", [1, 2, 3])
 @pytest.mark.parametrize("beyond", [-2, -1, 0, 1, 2])
 def test_chunks_at_their_boundaries(chunks: int, beyond: int) -> None:
     payload = os.urandom(chunks * CHUNK_BYTES + beyond)
-    cells = chunk_payload(payload)
+    cells = cells_of(payload)
 
     assert len(cells) == chunks + (beyond > 0)
     assert all(len(cell) == CELL_CHARS for cell in cells[:-1])
@@ -128,7 +142,7 @@ def test_chunks_at_their_boundaries(chunks: int, beyond: int) -> None:
 
 
 def test_nothing_is_one_empty_cell() -> None:
-    assert chunk_payload(b"") == [""]
+    assert cells_of(b"") == [""]
     assert join_chunks([""], WHERE) == b""
     assert join_chunks([], WHERE) == b""
 
@@ -137,7 +151,7 @@ def test_nothing_is_one_empty_cell() -> None:
 def test_chunks_of_any_size(payload: bytes, chunk_bytes: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_values, "CHUNK_BYTES", chunk_bytes)
-        cells = chunk_payload(payload)
+        cells = cells_of(payload)
 
     assert join_chunks(cells, WHERE) == payload
     assert len(cells) == max(1, -(-len(payload) // chunk_bytes))

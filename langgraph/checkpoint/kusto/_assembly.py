@@ -18,7 +18,7 @@ import anyio.to_thread
 
 from . import _kql
 from ._clock import TICKS_PER_DAY, format_ticks
-from ._core import OFF_LOOP_BYTES, Core
+from ._core import Core
 from ._overlay import ThreadView
 from ._pending_writes import (
     PendingWrite,
@@ -37,7 +37,7 @@ from ._rows import (
 )
 from ._tombstones import Deaths, Tombstone, to_item, tombstones_from_rows
 from ._transport import Table
-from ._values import Encoded, base64_chars, decode_value
+from ._values import OFF_LOOP_BYTES, Encoded, base64_chars, decode_value
 from .errors import PartsLostError, ResultTooLargeError
 
 if TYPE_CHECKING:

@@ -14,6 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from ._values import Line
+
 MAX_BATCH_BYTES = 4 * 1024 * 1024 - 64 * 1024
 """Rows of one request before compression: below 4 MiB, the one bound that every source of the
 streaming limit agrees on."""
@@ -29,7 +31,7 @@ class Piece(Generic[T]):
     """Rows that stay together in one request; `owner` is who waits for them since `arrived`."""
 
     owner: T
-    rows: tuple[bytes, ...]
+    rows: tuple[Line, ...]
     size_bytes: int
     arrived: float
 
@@ -51,9 +53,15 @@ class Batch(Generic[T]):
         """Bytes of the request before compression."""
         return sum(piece.size_bytes for piece in self.pieces)
 
+    @property
+    def late_bytes(self) -> int:
+        """Bytes of rows that `payload` has yet to encode."""
+        rows = (row for piece in self.pieces for row in piece.rows)
+        return sum(len(row) for row in rows if not isinstance(row, bytes))
+
     def payload(self) -> bytes:
         """The request body: JSON objects separated by newlines (Kusto's `multijson`)."""
-        return b"\n".join(row for piece in self.pieces for row in piece.rows)
+        return b"\n".join(bytes(row) for piece in self.pieces for row in piece.rows)
 
     def halves(self) -> tuple[Batch[T], Batch[T]]:
         """Split between pieces, to find the one that Kusto refuses."""
@@ -64,10 +72,10 @@ class Batch(Generic[T]):
         )
 
 
-def cut(owner: T, rows: Sequence[bytes], arrived: float) -> list[Piece[T]]:
+def cut(owner: T, rows: Sequence[Line], arrived: float) -> list[Piece[T]]:
     """Cut a submission into pieces that fit one request each; almost always one."""
     pieces: list[Piece[T]] = []
-    current: list[bytes] = []
+    current: list[Line] = []
     size = 0
     for row in rows:
         row_size = len(row) + 1

@@ -31,16 +31,12 @@ from ._rows import BlobRef, CheckpointKey, CheckpointParts, CheckpointPlan, plan
 from ._schema import BLOBS, CHECKPOINTS, RENEWAL_DAYS, TOMBSTONES, WRITES
 from ._tombstones import Deaths, Tombstone, tombstones_from_rows
 from ._transport import Table, Transport
-from ._values import Encoded, encode_value
+from ._values import OFF_LOOP_BYTES, Encoded, Line, encode_value
 from ._writer import Writer
 from .errors import SaverClosedError, WriteFailedError
 from .options import SaverOptions
 
 logger = logging.getLogger(__name__)
-
-OFF_LOOP_BYTES = 1024 * 1024
-"""Compressing or decoding more than this happens in a worker thread."""
-
 
 _EXPIRED_AFTER_TICKS = TICKS_PER_DAY  # far less than any retention, far more than any delay
 
@@ -162,7 +158,7 @@ class Core:
             self.memory.own_runs.add([(key.thread_id, run_id)])
 
     async def _submit_put(
-        self, request: PutRequest, plan: CheckpointPlan, blob_rows: list[list[bytes]]
+        self, request: PutRequest, plan: CheckpointPlan, blob_rows: list[list[Line]]
     ) -> None:
         memory, key = self.memory, request.key
         sizes = [sum(map(len, rows)) for rows in blob_rows]
@@ -204,7 +200,7 @@ class Core:
     def _submit_blobs(
         self,
         plan: CheckpointPlan,
-        blob_rows: list[list[bytes]],
+        blob_rows: list[list[Line]],
         reused: Mapping[str, BlobRef],
     ) -> list[asyncio.Future[None]]:
         """Submit new copies; give everything the checkpoint row has to wait for."""

@@ -13,12 +13,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
 from ._clock import format_ticks, parse_ticks
 from ._rows import CheckpointKey, Row, check_codec
 from ._schema import ROW_CODEC
-from ._values import Encoded, chunk_payload, join_chunks
+from ._values import ChunkRow, Encoded, Line, chunk_count, join_chunks
 
 _SIZE_FIELD_BYTES = 32
 
@@ -50,17 +48,17 @@ class WriteSubmission:
         """Which of two calls came first."""
         return (self.written_at, self.submission_id)
 
-    def to_rows(self) -> list[bytes]:
-        """Encode one row for each chunk of each write, numbered through the whole call."""
-        cells = [chunk_payload(write.value.payload) for write in self.writes]
-        total = sum(len(chunks) for chunks in cells)
-        rows: list[bytes] = []
-        for write, chunks in zip(self.writes, cells, strict=True):
-            for chunk, cell in enumerate(chunks):
-                body = self._row(write, len(rows), total)
-                body |= {"chunk": chunk, "chunks": len(chunks), "data": cell}
-                body["row_bytes"] = len(orjson.dumps(body)) + _SIZE_FIELD_BYTES
-                rows.append(orjson.dumps(body))
+    def to_rows(self) -> list[Line]:
+        """One row for each chunk of each write, numbered through the whole call."""
+        counts = [chunk_count(write.value.payload) for write in self.writes]
+        total = sum(counts)
+        rows: list[Line] = []
+        for write, chunks in zip(self.writes, counts, strict=True):
+            for chunk in range(chunks):
+                columns = self._row(write, len(rows), total)
+                columns |= {"chunk": chunk, "chunks": chunks}
+                size = len(ChunkRow(columns, write.value.payload, chunk)) + _SIZE_FIELD_BYTES
+                rows.append(ChunkRow(columns | {"row_bytes": size}, write.value.payload, chunk))
         return rows
 
     def _row(self, write: PendingWrite, number: int, total: int) -> dict[str, Any]:

@@ -20,11 +20,12 @@ import orjson
 from ._clock import format_ticks, parse_ticks
 from ._schema import ROW_CODEC
 from ._values import (
-    CHUNK_BYTES,
+    ChunkRow,
     Encoded,
+    Line,
     base64_chars,
     choose_inline,
-    chunk_payload,
+    chunk_count,
     corrupt,
     encode_value,
     from_base64,
@@ -79,35 +80,33 @@ class BlobCopy:
     value: Encoded
     ref: BlobRef
 
-    def to_rows(self) -> list[bytes]:
-        """Encode one row for each chunk."""
-        return [
-            orjson.dumps(
-                {
-                    "thread_id": self.key.thread_id,
-                    "blob_id": self.ref.blob_id,
-                    "chunk": chunk,
-                    "chunks": self.ref.chunks,
-                    "checkpoint_ns": self.key.checkpoint_ns,
-                    "checkpoint_id": self.key.checkpoint_id,
-                    "epoch": self.epoch,
-                    "run_id": self.run_id,
-                    "channel": self.channel,
-                    "version": self.version,
-                    "value_type": self.value.value_type,
-                    "codec": ROW_CODEC,
-                    "encoding": self.value.encoding,
-                    "base_blob_id": "",
-                    "frame_depth": 0,
-                    "value_bytes": self.value.value_bytes,
-                    "value_hash": self.value.value_hash,
-                    "stored_bytes": self.ref.stored_bytes,
-                    "written_at": format_ticks(self.ref.written_at),
-                    "data": cell,
-                }
-            )
-            for chunk, cell in enumerate(chunk_payload(self.value.payload))
-        ]
+    def to_rows(self) -> list[Line]:
+        """One row for each chunk."""
+        chunks = range(self.ref.chunks)
+        return [ChunkRow(self._columns(chunk), self.value.payload, chunk) for chunk in chunks]
+
+    def _columns(self, chunk: int) -> dict[str, object]:
+        return {
+            "thread_id": self.key.thread_id,
+            "blob_id": self.ref.blob_id,
+            "chunk": chunk,
+            "chunks": self.ref.chunks,
+            "checkpoint_ns": self.key.checkpoint_ns,
+            "checkpoint_id": self.key.checkpoint_id,
+            "epoch": self.epoch,
+            "run_id": self.run_id,
+            "channel": self.channel,
+            "version": self.version,
+            "value_type": self.value.value_type,
+            "codec": ROW_CODEC,
+            "encoding": self.value.encoding,
+            "base_blob_id": "",
+            "frame_depth": 0,
+            "value_bytes": self.value.value_bytes,
+            "value_hash": self.value.value_hash,
+            "stored_bytes": self.ref.stored_bytes,
+            "written_at": format_ticks(self.ref.written_at),
+        }
 
 
 @dataclass(frozen=True)
@@ -177,8 +176,9 @@ class _Spill:
         self.copies: list[BlobCopy] = []
 
     def add(self, channel: str, value: Encoded) -> BlobRef:
-        parts, size = self._parts, len(value.payload)
-        ref = BlobRef(self._new_blob_id(), max(1, -(-size // CHUNK_BYTES)), size, parts.written_at)
+        parts, payload = self._parts, value.payload
+        chunks = chunk_count(payload)
+        ref = BlobRef(self._new_blob_id(), chunks, len(payload), parts.written_at)
         version = parts.versions.get(channel, "")[:_VERSION_CHARS]
         self.copies.append(
             BlobCopy(parts.key, parts.epoch, parts.run_id, channel, version, value, ref)

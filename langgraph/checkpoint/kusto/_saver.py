@@ -37,7 +37,6 @@ from ._conversion import (
     put_request,
     writes_request,
 )
-from ._core import OFF_LOOP_BYTES
 from ._deleting import delete_thread
 from ._filter import check_filter, contains
 from ._forks import ForkWatch
@@ -51,6 +50,7 @@ from ._rows import CheckpointKey
 from ._serde import ExactSerializer
 from ._stats import Stats
 from ._transport import SdkTransport, Transport, check_credential, no_endpoint_error, parse_endpoint
+from ._values import OFF_LOOP_BYTES
 from .errors import InvalidOptionError
 from .options import SaverOptions
 

@@ -8,7 +8,10 @@ from __future__ import annotations
 import hashlib
 import sys
 from base64 import b64decode, b64encode
+from collections.abc import Mapping
 from dataclasses import dataclass
+
+import orjson
 
 from .errors import CorruptValueError, UnknownCodecError
 
@@ -33,9 +36,13 @@ INLINE_VALUE_CHARS = 32_000
 INLINE_ROW_CHARS = 512_000
 """All values inlined in one checkpoint row; beyond it the largest go to CheckpointBlobs."""
 
+OFF_LOOP_BYTES = 1024 * 1024
+"""Compressing, encoding or decoding more than this belongs into a worker thread."""
+
 MAX_VALUE_BYTES = 1024 * 1024 * 1024
 """Upper bound of one serialised value; a larger one is refused, naming channel and size."""
 
+_ROW_END = b'"}'
 _COMPRESS_FROM_BYTES = 512  # below it a frame header and the CPU cost more than they save
 _COMPRESSION_LEVEL = 3
 _PAYS = 0.9  # keep raw unless at least a tenth is saved
@@ -120,14 +127,40 @@ def decode_value(stored: Encoded, where: str) -> bytes:
     return data
 
 
-def chunk_payload(payload: bytes) -> list[str]:
-    """Cut a payload into base64 cells; an empty one is a single empty cell."""
-    if not payload:
-        return [""]
-    return [
-        to_base64(payload[start : start + CHUNK_BYTES])
-        for start in range(0, len(payload), CHUNK_BYTES)
-    ]
+class ChunkRow:
+    """A row that holds one chunk of a payload, encoded when its request leaves.
+
+    Until then it takes no room beside the payload, whose base64 is a third larger.
+
+    Args:
+        columns: The columns beside the data.
+        payload: All of it.
+        chunk: Number of the chunk, from 0.
+    """
+
+    __slots__ = ("_end", "_head", "_payload", "_start")
+
+    def __init__(self, columns: Mapping[str, object], payload: bytes, chunk: int) -> None:
+        self._head = orjson.dumps(columns)[:-1] + b',"data":"'
+        self._payload = payload
+        self._start = chunk * CHUNK_BYTES
+        self._end = min(self._start + CHUNK_BYTES, len(payload))
+
+    def __len__(self) -> int:
+        return len(self._head) + base64_chars(self._end - self._start) + len(_ROW_END)
+
+    def __bytes__(self) -> bytes:
+        data = memoryview(self._payload)[self._start : self._end]
+        return b"".join((self._head, b64encode(data), _ROW_END))
+
+
+Line = bytes | ChunkRow
+"""One row as JSON, or what becomes one by `bytes()`; `len()` is its size in bytes either way."""
+
+
+def chunk_count(payload: bytes) -> int:
+    """Rows that a payload takes; an empty one takes one."""
+    return max(1, -(-len(payload) // CHUNK_BYTES))
 
 
 def join_chunks(cells: list[str], where: str) -> bytes:

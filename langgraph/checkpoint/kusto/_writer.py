@@ -22,10 +22,13 @@ from collections.abc import Awaitable, Sequence
 from functools import partial
 from typing import Protocol
 
+import anyio.to_thread
+
 from ._batch import Accumulator, Batch, Piece, cut
 from ._retry import RetryPolicy, run
 from ._schema import TABLES
 from ._stats import Stats
+from ._values import OFF_LOOP_BYTES, Line
 from .errors import BackpressureError, RowsRejectedError, SaverClosedError, ThrottledError
 from .options import SaverOptions
 
@@ -167,7 +170,7 @@ class Writer:
         return sum(item.row_count for item in self._accumulators.values())
 
     def submit(
-        self, table: str, rows: Sequence[bytes], arrived: float | None = None
+        self, table: str, rows: Sequence[Line], arrived: float | None = None
     ) -> asyncio.Future[None]:
         """Accept rows that belong together; the future tells when Kusto acknowledged them all.
 
@@ -175,7 +178,7 @@ class Writer:
 
         Args:
             table: Where they go.
-            rows: The rows, as JSON.
+            rows: The rows, as JSON, or what becomes JSON when their request leaves.
             arrived: Loop time since which their caller waits, the present by default.
 
         Raises:
@@ -282,7 +285,10 @@ class Writer:
             await self._deliver(half)
 
     async def _send_with_retry(self, batch: Batch[Ticket]) -> None:
-        payload = batch.payload()
+        if batch.late_bytes > OFF_LOOP_BYTES:
+            payload = await anyio.to_thread.run_sync(batch.payload)
+        else:
+            payload = batch.payload()
         await run(
             lambda: self._send_once(batch, payload),
             self._policy,
