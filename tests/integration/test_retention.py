@@ -10,16 +10,15 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from shared.places import Place, asked_seed, command, local_place, query
+from shared.ageing import Advance, passing_days, retain
+from shared.ageing import row_count as rows
+from shared.places import Place, asked_seed, local_place, query
 from shared.threads import Chain, id_of, listed, noise, values_of
 
-from langgraph.checkpoint.kusto import AsyncKustoSaver, _core
-from langgraph.checkpoint.kusto._clock import TICKS_PER_DAY
+from langgraph.checkpoint.kusto import AsyncKustoSaver
 from langgraph.checkpoint.kusto.errors import IncompleteCheckpointError, PartsLostError
 
 pytestmark = pytest.mark.local_only
-
-Advance = Callable[[float], None]
 
 
 @pytest.fixture
@@ -30,25 +29,7 @@ def place() -> Iterator[Place]:
 
 @pytest.fixture
 def advance(place: Place, monkeypatch: pytest.MonkeyPatch) -> Advance:
-    """Set the clocks of the server and of every saver forward, by days."""
-    ahead = 0.0
-    real = _core.now_ticks
-    monkeypatch.setattr(_core, "now_ticks", lambda: real() + int(ahead * TICKS_PER_DAY))
-
-    def advance(days: float) -> None:
-        nonlocal ahead
-        ahead += days
-        place.server.advance(days)
-
-    return advance
-
-
-def rows(place: Place, name: str) -> int:
-    return int(query(place, f"{name} | count")[0]["Count"])
-
-
-def retain(place: Place, entity: str, days: int) -> None:
-    command(place, f".alter-merge {entity} policy retention softdelete = {days}d")
+    return passing_days(place, monkeypatch)
 
 
 async def test_a_thread_in_use_stays_whole_and_loses_its_oldest_steps(
@@ -57,7 +38,7 @@ async def test_a_thread_in_use_stays_whole_and_loses_its_oldest_steps(
     chain = Chain(async_saver(), "used")
     large = noise(50_000)
     await chain.step(large=large, step=0)
-    for number in range(1, 9):  # 320 days, far beyond the 90 of rows and the 120 of values
+    for number in range(1, 9):  # 320 days, far beyond the 120 of rows and the 150 of values
         advance(40)
         await chain.step(step=number)
         expected = {"large": large, "step": number}
@@ -78,6 +59,12 @@ async def test_a_thread_nobody_used_is_gone_and_may_begin_again(
     advance(91)
     for reader in (chain.saver, async_saver()):
         assert await reader.aget_tuple(chain.place) is None
+        found = await listed(reader, chain.place)
+        assert [item.checkpoint["channel_values"]["a"] for item in found] == [2, 1], "to go back to"
+        assert await values_of(reader, chain.stored[1]) == {"a": 2, "large": noise(50_000)}
+    advance(30)
+    for reader in (chain.saver, async_saver()):
+        assert await reader.aget_tuple(chain.stored[1]) is None
         assert await listed(reader, chain.place) == []
     assert [rows(place, name) for name in ("LatestCheckpoints", "LivePendingWrites()")] == [0, 0]
     assert (rows(place, "CheckpointBlobs"), rows(place, "StepDurations()")) == (1, 0)
@@ -103,7 +90,7 @@ async def test_a_saver_lets_go_of_its_own_rows_when_kusto_has(
     assert len(await listed(chain.saver, chain.place)) == 3
     assert chain.saver.stats()["overlay_rows"] == 0
     await chain.step(a=3)
-    advance(88)
+    advance(118)
     assert len(await listed(chain.saver, chain.place)) == 1
     advance(91)
     for reader in (chain.saver, async_saver()):
@@ -136,10 +123,10 @@ async def test_when_the_view_keeps_longer_the_loss_is_said(
     place: Place, async_saver: Callable[..., AsyncKustoSaver], advance: Advance
 ) -> None:
     """The view names a checkpoint whose row is gone: not an answer, and not another checkpoint."""
-    retain(place, "materialized-view LatestCheckpoints", 100)
+    retain(place, "materialized-view LatestCheckpoints", 130)
     chain = Chain(async_saver(), "view")
     last = await chain.step(a=1)
-    advance(91)
+    advance(121)
     assert (rows(place, "Checkpoints"), rows(place, "LatestCheckpoints")) == (0, 1)
     reader = async_saver(visibility_timeout=0.2)
     with pytest.raises(IncompleteCheckpointError, match=f"the row of checkpoint {id_of(last)}"):
@@ -152,11 +139,10 @@ async def test_when_the_view_keeps_longer_the_loss_is_said(
     assert await reader.aget_tuple(chain.place) is None
 
 
-async def test_when_the_table_keeps_longer_the_newest_is_not_found(
+async def test_a_thread_that_rested_too_long_is_not_resumed_and_can_be_forked(
     place: Place, async_saver: Callable[..., AsyncKustoSaver], advance: Advance
 ) -> None:
-    """What an administrator gets who gives the table more days than the view."""
-    retain(place, "table Checkpoints", 100)
+    """The table keeps longer than the view: what is there can be read by its id."""
     chain = Chain(async_saver(), "table")
     last = await chain.step(a=1)
     advance(91)
@@ -165,3 +151,5 @@ async def test_when_the_table_keeps_longer_the_newest_is_not_found(
     assert await reader.aget_tuple(chain.place) is None
     assert await values_of(reader, last) == {"a": 1}
     assert len(await listed(reader, chain.place)) == 1
+    await chain.step(a=2)
+    assert await values_of(reader, chain.place) == {"a": 2}

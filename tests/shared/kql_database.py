@@ -87,8 +87,12 @@ class Rows:
         self.name = table.name
         self.columns = tuple(Column(column.name, column.type) for column in table.columns)
         self.data: list[tuple[Any, ...]] = []
+        self.ingested: list[int | None] = []
 
     def add(self, cells: Cells) -> None:
+        """Add a row, ingested when it was written unless told otherwise."""
+        cells = {"ingested": cells.get("written_at"), **cells}
+        self.ingested.append(cells.pop("ingested"))
         empty = {column.name: "" if column.type == "string" else None for column in self.columns}
         assert set(cells) <= set(empty)
         self.data.append(tuple({**empty, **cells}.values()))
@@ -99,11 +103,10 @@ class Rows:
         columns: frozenset[str] | None,
         with_ingestion_time: bool,
     ) -> Iterable[tuple[Any, ...]]:
-        assert not with_ingestion_time, "our queries never look at it"
         at = {column.name: place for place, column in enumerate(self.columns)}
-        for row in self.data:
+        for row, ingested in zip(self.data, self.ingested, strict=True):
             if all(row[at[name]] in allowed for name, allowed in equals.items()):
-                yield row
+                yield (*row, ingested) if with_ingestion_time else row
 
 
 class Database:
@@ -193,7 +196,7 @@ class Database:
         return [
             [
                 {
-                    name: format_ticks(value) if name == "written_at" else value
+                    name: format_ticks(value) if name in ("written_at", "ingested") else value
                     for name, value in row.items()
                 }
                 for row in rows

@@ -180,27 +180,26 @@ def test_an_unchanged_value_is_found() -> None:
     manifests = Manifests()
     manifests.remember(KEY, {"c": REF}, {"c": "7", "other": "8"})
 
-    assert manifests.unchanged(KEY, "c", "7", 1_000) == REF
+    assert manifests.unchanged(KEY, "c", "7") == REF
 
 
 @pytest.mark.parametrize(
-    ("parent", "channel", "version", "oldest"),
+    ("parent", "channel", "version"),
     [
-        (OTHER, "c", "7", 0),  # another checkpoint
-        (KEY, "other", "8", 0),  # a small value: it rides in each row
-        (KEY, "c", "8", 0),  # it changed
-        (KEY, "c", 7, 0),  # a version of another type
-        (KEY, "c", None, 0),  # no version at all
-        (KEY, "c", "7", 1_001),  # it may expire before the new checkpoint
+        (OTHER, "c", "7"),  # another checkpoint
+        (KEY, "other", "8"),  # a small value: it rides in each row
+        (KEY, "c", "8"),  # it changed
+        (KEY, "c", 7),  # a version of another type
+        (KEY, "c", None),  # no version at all
     ],
 )
 def test_what_may_have_changed_is_written_again(
-    parent: CheckpointKey, channel: str, version: Any, oldest: int
+    parent: CheckpointKey, channel: str, version: Any
 ) -> None:
     manifests = Manifests()
     manifests.remember(KEY, {"c": REF}, {"c": "7", "other": "8"})
 
-    assert manifests.unchanged(parent, channel, version, oldest) is None
+    assert manifests.unchanged(parent, channel, version) is None
 
 
 @pytest.mark.parametrize(("known", "version"), [(1, 1.0), (1, True), (None, None), ("1", 1)])
@@ -208,15 +207,15 @@ def test_versions_are_the_same_only_with_the_same_type(known: Any, version: Any)
     manifests = Manifests()
     manifests.remember(KEY, {"c": REF}, {"c": known})
 
-    assert manifests.unchanged(KEY, "c", version, 0) is None
+    assert manifests.unchanged(KEY, "c", version) is None
 
 
 def test_a_channel_without_a_version_is_written_again() -> None:
     manifests = Manifests()
     manifests.remember(KEY, {"c": REF}, {})
 
-    assert manifests.unchanged(KEY, "c", None, 0) is None
-    assert manifests.unchanged(KEY, "c", "1", 0) is None
+    assert manifests.unchanged(KEY, "c", None) is None
+    assert manifests.unchanged(KEY, "c", "1") is None
 
 
 def test_a_put_again_replaces_what_was_known() -> None:
@@ -224,10 +223,10 @@ def test_a_put_again_replaces_what_was_known() -> None:
     manifests.remember(KEY, {"c": REF}, {"c": 1})
     newer = BlobRef("b2", 1, 5, 2_000)
     manifests.remember(KEY, {"c": newer}, {"c": 1})
-    assert manifests.unchanged(KEY, "c", 1, 0) == newer
+    assert manifests.unchanged(KEY, "c", 1) == newer
 
     manifests.remember(KEY, {}, {"c": 1})
-    assert manifests.unchanged(KEY, "c", 1, 0) is None
+    assert manifests.unchanged(KEY, "c", 1) is None
 
 
 def test_a_failed_write_is_forgotten() -> None:
@@ -236,7 +235,7 @@ def test_a_failed_write_is_forgotten() -> None:
     manifests.forget(KEY)
     manifests.forget(OTHER)
 
-    assert manifests.unchanged(KEY, "c", 1, 0) is None
+    assert manifests.unchanged(KEY, "c", 1) is None
 
 
 def test_what_was_remembered_does_not_change_with_the_callers_maps() -> None:
@@ -246,7 +245,7 @@ def test_what_was_remembered_does_not_change_with_the_callers_maps() -> None:
     blobs.clear()
     versions["c"] = 2
 
-    assert manifests.unchanged(KEY, "c", 1, 0) == REF
+    assert manifests.unchanged(KEY, "c", 1) == REF
 
 
 def test_manifests_are_bounded() -> None:
@@ -254,5 +253,21 @@ def test_manifests_are_bounded() -> None:
     manifests.remember(KEY, {"c": REF}, {"c": 1})
     manifests.remember(OTHER, {"c": REF}, {"c": 1})
 
-    assert manifests.unchanged(KEY, "c", 1, 0) is None
-    assert manifests.unchanged(OTHER, "c", 1, 0) == REF
+    assert manifests.unchanged(KEY, "c", 1) is None
+    assert manifests.unchanged(OTHER, "c", 1) == REF
+
+
+def test_a_copy_is_as_old_as_kusto_says_once_a_read_has_told() -> None:
+    manifests = Manifests()
+    assert manifests.stored_at(REF) == REF.written_at
+    manifests.note_ingested({REF.blob_id: 77, "another": 5})
+    assert manifests.stored_at(REF) == 77
+    manifests.note_ingested({REF.blob_id: 99})
+    assert manifests.stored_at(REF) == 99
+
+
+def test_times_of_ingestion_are_bounded() -> None:
+    manifests = Manifests(bound=1)
+    manifests.note_ingested({REF.blob_id: 77})
+    manifests.note_ingested({f"b{number}": number for number in range(100, 116)})
+    assert manifests.stored_at(REF) == REF.written_at

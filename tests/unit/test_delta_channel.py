@@ -141,6 +141,24 @@ def test_each_channel_is_walked_as_if_it_were_alone(
     assert together.spans.keys() == channels
 
 
+@pytest.mark.parametrize("missing", [True, False])
+def test_a_channel_that_was_never_written_needs_nothing_older(missing: bool) -> None:
+    """Its way ends where it begins, that checkpoint's writes included, but it has no seed there."""
+    line = {**LINE, "c4": Link("c3", frozenset(), frozenset("bz"))}
+    if missing:
+        del line["c2"], line["c1"]
+    found = walk("c5", line, ["z", "a", "b"])
+
+    assert found.spans == {"z": ["c5", "c4"], "a": ["c5", "c4", "c3"], "b": ["c5", "c4"]}
+    assert found.seeds == {"a": "c3"}
+    assert found.missing == ""
+
+
+def test_a_value_counts_where_a_channel_begins_all_the_same() -> None:
+    found = walk("c2", {"c2": Link("c1", frozenset("a"), frozenset("a"))}, ["a"])
+    assert (found.spans, found.seeds, found.missing) == ({"a": ["c2"]}, {"a": "c2"}, "")
+
+
 # -------------------------------------------------------------------------------- which channels
 
 
@@ -150,6 +168,8 @@ def test_each_channel_is_walked_as_if_it_were_alone(
         ({"counters_since_delta_snapshot": {"a": 3, "b": [1, 2]}}, {"a", "b"}),
         ({"counters_since_delta_snapshot": {}}, set()),
         ({"counters_since_delta_snapshot": None}, set()),
+        ({"counters_since_delta_snapshot": ["a"]}, set()),
+        ({"counters_since_delta_snapshot": {"a": 1, 2: 3}}, {"a"}),
         ({"step": 1}, set()),
         ({}, set()),
         (None, set()),

@@ -67,9 +67,9 @@ def whole_thread(db: Database, **told: str) -> Shown:
 
 
 def chain(db: Database, **told: str) -> Shown:
-    marks = {"p_channels": encoded("c"), "p_mark0": '"c":['}
+    marks = {"p_channels": encoded("c"), "p_mark0": '"c":[', "p_name0": "c"}
     place = {**PLACE, "p_target": "9", "p_below": "", "p_whole": "bool(false)"}
-    found, _, stones = db.ask(_kql.history_chain(1), **place, **marks, **told)
+    found, _, _, stones = db.ask(_kql.history_chain(1), **place, **marks, **told)
     return found, None, stones
 
 

@@ -39,6 +39,7 @@ def ask_chain(
     db: Database, target: str, *channels: str, text: str = "", **changes: Any
 ) -> list[list[Cells]]:
     marks = {f"p_mark{number}": value_mark(name) for number, name in enumerate(channels)}
+    marks |= {f"p_name{number}": name for number, name in enumerate(channels)}
     named = {"p_channels": ",".join(map(encoded, channels))}
     place = {**THREAD, "p_target": target, "p_below": "", "p_whole": "bool(false)"}
     text = text or _kql.history_chain(len(channels))
@@ -195,9 +196,68 @@ def test_a_chain_shows_the_copy_that_was_written_last(db: Database) -> None:
             "written_at": 7,
             "holds": ",0,",
             "refs": '{"values":' + holding("b") + "}",
+            "spilled": False,
+            "begins": ",",
+            "ingested": 7,
         }
     ]
     assert ask_chain(db, "1", "a", p_dead=dead("epochs", "e0"))[0][0]["refs"] == ""
+
+
+def test_a_row_is_as_old_as_its_last_landing_and_the_copy_that_counts(db: Database) -> None:
+    db.checkpoint("s1", "9", "e1", written_at=5, ingested=90)
+    for landed in (50, 70, 60):
+        db.checkpoint("s2", "9", "e1", written_at=7, ingested=landed)
+    db.checkpoint("s3", "8", "e1", written_at=3, ingested=None)
+    found = {row["checkpoint_id"]: row["ingested"] for row in ask_chain(db, "9", "a")[0]}
+    assert found == {"9": 70, "8": 3}, "a table without times of ingestion: as old as it says"
+
+
+def test_writes_are_as_old_as_the_row_that_landed_longest_ago(db: Database) -> None:
+    """Of all channels, and of each row its last landing; those of other places do not count."""
+    add_line(db, {"9": "", "8": "", "7": "a"})
+    for checkpoint_id, submission_id, row, landed, more in (
+        ("8", "w1", 0, 50, {}),
+        ("8", "w1", 0, 80, {"channel": "x"}),
+        ("8", "w1", 1, 60, {"channel": "x"}),
+        ("8", "w2", 0, 70, {}),
+        ("7", "w3", 0, None, {"written_at": 33}),
+        ("8", "w4", 0, 1, {"checkpoint_ns": "child"}),
+        ("8", "w5", 0, 1, {"thread_id": "other"}),
+    ):
+        cells = {"submission_row": row, "ingested": landed, **more}
+        db.write(submission_id, checkpoint_id, "e1", **cells)
+    found = ask_chain(db, "9", "a")[2]
+    assert {row["checkpoint_id"]: row["ingested"] for row in found} == {"8": 60, "7": 33}
+
+
+@pytest.mark.parametrize(
+    ("versions", "begins"),
+    [
+        ({"a": 1, 'b"é': "0001.5"}, ""),
+        ({"a": 1}, "1"),
+        ({"c": 1}, "01"),
+        ({"c": 1, "_left_out": ["d"]}, ""),
+        ({}, ""),
+        (None, ""),
+    ],
+)
+def test_a_channel_begins_where_the_copy_of_the_versions_lacks_it(
+    db: Database, versions: Any, begins: str
+) -> None:
+    """A copy that is empty, or names what it left out, tells nothing."""
+    db.checkpoint("s1", "9", "e1", channel_versions=versions)
+    [row] = ask_chain(db, "9", "a", 'b"é')[0]
+    assert row["begins"].replace(",", "") == begins
+
+
+def test_a_row_whose_values_stand_elsewhere_says_so(db: Database) -> None:
+    whole = '{"values":{}}'
+    db.checkpoint("s1", "9", "e1", inline_data="{}", blob_refs=whole)
+    db.checkpoint("s2", "8", "e1", inline_data="", blob_refs=whole)
+    db.checkpoint("s3", "7", "e1", inline_data="{}", blob_refs='{"refs":["b1"]}')
+    found = ask_chain(db, "9", "a", p_whole="bool(true)")[0]
+    assert [row["spilled"] for row in found] == [False, True, True]
 
 
 def test_what_the_writes_of_a_chain_weigh(db: Database) -> None:

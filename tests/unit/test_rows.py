@@ -14,15 +14,18 @@ from langgraph.checkpoint.kusto._clock import format_ticks
 from langgraph.checkpoint.kusto._rows import (
     BlobRef,
     blobs_from_rows,
+    ingestion_times,
     metadata_from_cell,
     plan_checkpoint,
     ref_of_channel,
+    spilled_refs,
     value_mark,
 )
 from langgraph.checkpoint.kusto._values import (
     CHUNK_BYTES,
     INLINE_VALUE_CHARS,
 )
+from langgraph.checkpoint.kusto.errors import CorruptValueError
 
 
 def test_a_small_checkpoint_is_one_row() -> None:
@@ -196,3 +199,24 @@ def test_chunks_of_two_copies_of_one_value_are_never_mixed() -> None:
     second = [from_kusto("CheckpointBlobs", line) for line in copy_of(payload, "b2").to_rows()]
 
     assert blobs_from_rows([first[0], second[1]]) == {}
+
+
+def test_a_copy_is_as_old_as_its_oldest_chunk_and_a_chunk_as_its_last_landing() -> None:
+    def landed(blob_id: str, chunk: int, ticks: int) -> dict[str, object]:
+        moment = format_ticks(ticks) if ticks else None
+        return {"blob_id": blob_id, "chunk": chunk, "ingested": moment}
+
+    rows = [landed("b1", 0, 20), landed("b1", 0, 90), landed("b1", 0, 50), landed("b1", 1, 60)]
+    rows += [landed("b2", 0, 7), landed("unknown", 0, 0)]
+    assert ingestion_times(rows) == {"b1": 60, "b2": 7}
+
+
+# ------------------------------------------------------------------------------------ spilled lists
+
+
+def test_where_the_references_are_when_the_row_has_no_room() -> None:
+    cell = orjson.dumps({"refs": ["b7", 2, 5, format_ticks(9)], "inline": ["b8", 1, 5, ""]})
+    assert spilled_refs(cell.decode(), "x") == BlobRef("b7", 2, 5, 9)
+    assert spilled_refs('{"values":{"refs":["b9",1,5,""]}}', "x") is None
+    with pytest.raises(CorruptValueError, match="another shape"):
+        spilled_refs('{"refs":[1]}', "row x")

@@ -32,6 +32,7 @@ from ._rows import (
     CheckpointKey,
     StoredCheckpoint,
     blobs_from_rows,
+    ingestion_times,
     inline_from_json,
     refs_from_json,
 )
@@ -102,6 +103,7 @@ def learn(
     """
     tombstones = tombstones_from_rows(stones.records())
     deaths = learn_deaths(core, tombstones)
+    core.memory.manifests.note_ingested(ingestion_times(blobs.records()))
     _drop_shown(core, heads, blobs, writes, tombstones, newest_id)
     for thread_id in {stone.thread_id for stone in tombstones}:
         core.memory.overlay.remove(core.memory.overlay.dead(thread_id, deaths))
@@ -181,11 +183,11 @@ async def page_writes(core: Core, key: CheckpointKey, view: ThreadView) -> list[
         )
         for record in sums.records()
     ):
-        rows.extend(await _read_page(core, _kql.READ_WRITES, where, ids, low, high))
+        rows.extend(await read_page(core, _kql.READ_WRITES, where, ids, low, high))
     return submissions_from_rows(rows)
 
 
-async def _read_page(
+async def read_page(
     core: Core,
     text: LiteralString,
     where: Mapping[str, str],
@@ -209,7 +211,7 @@ async def _read_page(
             raise
     rows: list[dict[str, Any]] = []
     for part in parts:
-        rows.extend(await _read_page(core, text, where, *part))
+        rows.extend(await read_page(core, text, where, *part))
     return rows
 
 
@@ -256,7 +258,8 @@ async def fetch_blobs(
     rows = []
     for ids, low, high in plan_pages(sizes):
         where = {"p_thread": thread_id}
-        rows.extend(await _read_page(core, _kql.READ_BLOBS, where, ids, low, high))
+        rows.extend(await read_page(core, _kql.READ_BLOBS, where, ids, low, high))
+    core.memory.manifests.note_ingested(ingestion_times(rows))
     return blobs_from_rows(rows)
 
 

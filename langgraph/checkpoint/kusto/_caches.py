@@ -132,6 +132,7 @@ class Manifests:
 
     def __init__(self, bound: int = 4_096) -> None:
         self._items: LruMap[CheckpointKey, Manifest] = LruMap(bound)
+        self._ingested: LruMap[str, int] = LruMap(16 * bound)
 
     def remember(
         self, key: CheckpointKey, blobs: Mapping[str, BlobRef], versions: Mapping[str, Any]
@@ -147,22 +148,30 @@ class Manifests:
         """Drop a checkpoint whose write failed."""
         self._items.pop(key)
 
-    def unchanged(
-        self, parent: CheckpointKey, channel: str, version: Any, oldest_written_at: int
-    ) -> BlobRef | None:
+    def note_ingested(self, moments: Mapping[str, int]) -> None:
+        """Note when copies were ingested, by Kusto's own clock."""
+        for blob_id, moment in moments.items():
+            self._ingested.put(blob_id, moment)
+
+    def stored_at(self, ref: BlobRef) -> int:
+        """When a copy was ingested; as long as no read has told, when its writer says it was."""
+        known = self._ingested.get(ref.blob_id)
+        return ref.written_at if known is None else known
+
+    def unchanged(self, parent: CheckpointKey, channel: str, version: Any) -> BlobRef | None:
         """The stored copy of a channel that did not change since the parent.
+
+        It may be about to expire: `stored_at` tells.
 
         Args:
             parent: The checkpoint the new one follows.
             channel: A channel that is not among the new versions.
             version: Its version in the new checkpoint; another one, or one of another type, means
                 another value.
-            oldest_written_at: A copy older than this is not referred to but written again, so that
-                retention never takes it from a living thread.
         """
         manifest = self._items.get(parent)
         ref = None if manifest is None else manifest.blobs.get(channel)
-        if manifest is None or ref is None or ref.written_at < oldest_written_at:
+        if manifest is None or ref is None:
             return None
         known = manifest.versions.get(channel)
         same = known is not None and type(known) is type(version) and known == version

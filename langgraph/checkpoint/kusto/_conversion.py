@@ -22,7 +22,6 @@ from langgraph.checkpoint.base import (
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
 from ._assembly import RawCheckpoint
-from ._caches import Manifests
 from ._codec import deserialize, deserialize_dict, serialize
 from ._columns import kql_columns
 from ._config import (
@@ -34,16 +33,19 @@ from ._config import (
     checkpoint_map_of,
     run_id_of,
 )
-from ._core import oldest_reusable
+from ._delta_channel import delta_counters
 from ._listing import ListRange
+from ._memory import Memory
 from ._requests import PutRequest, Typed, WritesRequest
+from ._retention import YOUNG_TICKS
 from ._rows import BlobRef, CheckpointKey
 from .errors import InvalidConfigError
 
 
 def put_request(
     serde: SerializerProtocol,
-    manifests: Manifests,
+    memory: Memory,
+    now: int,
     config: RunnableConfig,
     place: Place,
     checkpoint: Checkpoint,
@@ -53,7 +55,8 @@ def put_request(
     """Serialise one `put`.
 
     LangGraph hands over every value each time. A large one whose channel is not among the new
-    versions, and whose stored copy the parent's manifest names, is referred to instead.
+    versions, and whose stored copy the parent's manifest names, is referred to instead, unless
+    retention may take that copy too soon.
     """
     body = dict(check_dict("the checkpoint", checkpoint, "pass one as LangGraph makes them"))
     check_dict("new_versions", new_versions, "pass the channels that changed, {} for none")
@@ -65,17 +68,24 @@ def put_request(
     where = _named(key)
     values: dict[str, Typed] = {}
     reused: dict[str, BlobRef] = {}
+    doubtful: dict[str, Typed] = {}
+    ages = memory.retention.ages(now)
     parent = place.key(place.checkpoint_id) if place.checkpoint_id else None
     for channel, value in channels.items():
         check_text("channel", channel)
         ref = None
         if parent is not None and channel not in new_versions:
-            version = versions.get(channel)
-            ref = manifests.unchanged(parent, channel, version, oldest_reusable())
+            ref = memory.manifests.unchanged(parent, channel, versions.get(channel))
         if ref is not None:
-            reused[channel] = ref
+            age = now - memory.manifests.stored_at(ref)
+            if age <= (YOUNG_TICKS if ages is None else max(YOUNG_TICKS, ages.values)):
+                reused[channel] = ref
+                continue
+        typed = serialize(serde, value, f"channel {channel!r} of {where}")
+        if ref is None or ages is not None:
+            values[channel] = typed
         else:
-            values[channel] = serialize(serde, value, f"channel {channel!r} of {where}")
+            reused[channel], doubtful[channel] = ref, typed
     return PutRequest(
         key=key,
         parent_checkpoint_id=place.checkpoint_id or "",
@@ -86,6 +96,8 @@ def put_request(
         reused=reused,
         versions=dict(versions),
         columns=kql_columns(cast(Mapping[str, Any], full_metadata), versions),
+        doubtful=doubtful,
+        counted=delta_counters(full_metadata),
         checkpoint_map=checkpoint_map_of(config),
     )
 

@@ -28,7 +28,7 @@ from ._pending_writes import PendingWrite, WriteSubmission
 from ._requests import PutRequest, WritesRequest
 from ._retry import RetryPolicy, run
 from ._rows import BlobRef, CheckpointKey, CheckpointParts, CheckpointPlan, plan_checkpoint
-from ._schema import BLOBS, CHECKPOINTS, RENEWAL_DAYS, TOMBSTONES, WRITES
+from ._schema import BLOBS, CHECKPOINTS, TOMBSTONES, WRITES
 from ._tombstones import Deaths, Tombstone, tombstones_from_rows
 from ._transport import Table, Transport
 from ._values import OFF_LOOP_BYTES, Encoded, Line, encode_value
@@ -307,6 +307,25 @@ class Core:
         known = epochs.of(key) or epochs.latest(key.thread_id)
         return known or await self._find_epoch(key) or ""
 
+    # -- renewal ---------------------------------------------------------------------------------
+
+    async def send_again(self, table: str, rows: Sequence[bytes]) -> None:
+        """Send rows once more that Kusto has already; on return they are acknowledged.
+
+        In `buffered` mode, too: what depends on them is sent only after this.
+        """
+        total = sum(map(len, rows))
+        await self._commits.admit(total)
+        try:
+            answer = self._writer.submit(table, rows)
+            self._writer.hurry()
+            try:
+                await answer
+            finally:
+                self._writer.relax()
+        finally:
+            self._commits.release(total)
+
     # -- delete ----------------------------------------------------------------------------------
 
     async def bury(
@@ -421,6 +440,6 @@ def _encode_writes(request: WritesRequest) -> tuple[PendingWrite, ...]:
     )
 
 
-def oldest_reusable() -> int:
-    """Blobs written before this are stored again rather than referred to."""
-    return now_ticks() - RENEWAL_DAYS * TICKS_PER_DAY
+def present() -> int:
+    """The present, for what has no core at hand."""
+    return now_ticks()

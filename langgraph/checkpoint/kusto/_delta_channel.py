@@ -18,6 +18,9 @@ class Link:
 
     parent_id: str
     holds: frozenset[str] = frozenset()
+    begins: frozenset[str] = frozenset()
+    """Channels that had never been written when it was put: of these, only writes to it and to its
+    descendants can count."""
 
 
 @dataclass
@@ -56,7 +59,7 @@ def walk(start: str, links: Mapping[str, Link], channels: Iterable[str]) -> Walk
             found.spans[channel].append(cursor)
         for channel in remaining & link.holds:
             found.seeds[channel] = cursor
-        remaining -= link.holds
+        remaining -= link.holds | link.begins
         cursor = link.parent_id
     return found
 
@@ -64,4 +67,6 @@ def walk(start: str, links: Mapping[str, Link], channels: Iterable[str]) -> Walk
 def delta_counters(metadata: Any) -> frozenset[str]:
     """Channels that LangGraph counts updates of, since their last value."""
     counters = metadata.get("counters_since_delta_snapshot") if metadata else None
-    return frozenset(counters or ())
+    if not isinstance(counters, Mapping):  # a caller's metadata may hold anything there
+        return frozenset()
+    return frozenset(name for name in counters if isinstance(name, str))

@@ -1,8 +1,8 @@
 """History: what LangGraph's delta channels are rebuilt from, in at most three requests.
 
 The chain of ancestors without payload, a second time in full when the thread forks, then the writes
-of the path together with the rows and blobs that hold the seeds. Only what passes the limit of a
-query result takes more.
+of the path together with the rows and blobs that hold the seeds. More are taken only by what passes
+the limit of a query result, and by a way that ends at an ancestor which is not there.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from . import _kql
+from ._ancestors import Ancestor, Chain, find_path, groups, range_parameters
 from ._assembly import (
     RESULT_BYTES,
     RESULT_ROWS,
@@ -21,13 +22,11 @@ from ._assembly import (
     RawWrite,
     channel_value,
     deaths_parameters,
-    learn_deaths,
     page_writes,
 )
-from ._clock import TICKS_PER_DAY, parse_ticks
+from ._clock import TICKS_PER_DAY
 from ._core import Core
-from ._delta_channel import Link, Walk, walk
-from ._overlay import ThreadView
+from ._delta_channel import Walk
 from ._patience import until_whole
 from ._pending_writes import WriteSubmission, chosen_from_rows, winners_with_origin
 from ._reader import read_checkpoint
@@ -38,11 +37,8 @@ from ._rows import (
     StoredCheckpoint,
     blobs_from_rows,
     checkpoint_from_row,
-    ref_of_channel,
-    value_mark,
 )
-from ._tombstones import Deaths, to_item, tombstones_from_rows
-from ._transport import Table
+from ._tombstones import to_item
 from ._values import Encoded, base64_chars, decode_value
 from .errors import PartsLostError, ResultTooLargeError
 
@@ -53,59 +49,6 @@ class RawHistory:
 
     seed: Typed | None
     writes: Sequence[RawWrite]
-
-
-@dataclass(frozen=True)
-class _Ancestor:
-    """One row of the chain."""
-
-    link: Link
-    submission_id: str
-    written_at: int
-    refs: Mapping[str, BlobRef]
-    write_rows: int = 0
-    write_bytes: int = 0
-
-
-@dataclass
-class _Chain:
-    """Ancestors of one checkpoint by id, as far as they were loaded."""
-
-    target: CheckpointKey
-    channels: Sequence[str]
-    rows: dict[str, _Ancestor] = field(default_factory=dict)
-    whole: bool = False
-    deaths: Deaths = field(default_factory=Deaths)
-    """What is known to be dead by now, for the overlay's own rows."""
-
-    def view(self, core: Core) -> ThreadView:
-        """The overlay without what is known to be dead."""
-        return core.memory.overlay.view(self.target.thread_id).without(self.deaths)
-
-    def learn(self, core: Core, stones: Table) -> None:
-        """Note what a result says is dead."""
-        self.deaths |= learn_deaths(core, tombstones_from_rows(stones.records()))
-
-    def walk(self) -> Walk:
-        """Walk as far as the rows go; without the target there is no way."""
-        target = self.rows.get(self.target.checkpoint_id)
-        links = {checkpoint_id: row.link for checkpoint_id, row in self.rows.items()}
-        return walk("" if target is None else target.link.parent_id, links, self.channels)
-
-    def lowest(self) -> str:
-        """The least id that was asked for: of what lies below, Kusto may have a later copy.
-
-        The query ends at the nearest rows that hold all channels, if there are some for each.
-        """
-        below = {item: row for item, row in self.rows.items() if item < self.target.checkpoint_id}
-        held = {channel for row in below.values() for channel in row.link.holds}
-        return min(below) if below and not self.whole and held.issuperset(self.channels) else ""
-
-    def correct(self, checkpoint_id: str, channel: str) -> None:
-        """Note that a checkpoint has no value of a channel: its name stood elsewhere in the row."""
-        row = self.rows[checkpoint_id]
-        link = replace(row.link, holds=row.link.holds - {channel})
-        self.rows[checkpoint_id] = replace(row, link=link)
 
 
 VersionsOf = Callable[[RawCheckpoint], Collection[str]]
@@ -126,7 +69,7 @@ async def read_history(
     """
     what = f"the history of checkpoint {target.checkpoint_id} of thread {target.thread_id!r}"
     found: dict[str, RawHistory] = {}
-    for some in _groups(channels):
+    for some in groups(channels):
         work = partial(_read_some, core, target, some, versions_of, whole)
         found |= await until_whole(core, what, work)
     return found
@@ -143,8 +86,8 @@ async def walk_ancestors(
     """
     what = f"the chain of checkpoint {target.checkpoint_id} of thread {target.thread_id!r}"
     found = Walk()
-    for some in _groups(channels):
-        parts, part, _ = await until_whole(core, what, partial(_settle, core, _Chain(target, some)))
+    for some in groups(channels):
+        parts, part, _ = await until_whole(core, what, partial(_settle, core, Chain(target, some)))
         for channel, span in part.spans.items():
             needed = channel in part.seeds or channel in versions or not versions
             found.spans[channel] = span if needed or parts.writes_of(channel, span) else []
@@ -153,17 +96,14 @@ async def walk_ancestors(
     return found
 
 
-def _groups(channels: Sequence[str]) -> Iterator[Sequence[str]]:
-    size = _kql.HISTORY_CHANNELS
-    return (channels[start : start + size] for start in range(0, len(channels), size))
-
-
 async def _read_some(
     core: Core, target: CheckpointKey, channels: Sequence[str], versions_of: VersionsOf, whole: bool
 ) -> dict[str, RawHistory]:
-    chain = _Chain(target, channels, whole=whole)
+    chain = Chain(target, channels, whole=whole)
     parts, path, seeds = await _settle(core, chain)
     await _check_target(core, chain)
+    while path.missing and await _begin(core, chain, path, versions_of):
+        parts, path, seeds = await _settle(core, chain)
     if path.missing:
         raw = await read_checkpoint(
             core, target.thread_id, target.checkpoint_ns, target.checkpoint_id
@@ -171,19 +111,59 @@ async def _read_some(
         versions = () if raw is None else versions_of(raw)
         written = [name for name in channels if name in versions or not versions]
         if len(written) == len(channels):
-            await _raise_missing(core, chain, path.missing)
+            await _raise_missing(core, chain, path)
         rest = await _read_some(core, target, written, versions_of, whole) if written else {}
         return {channel: rest.get(channel, RawHistory(None, [])) for channel in channels}
+    _note_lineage(core, chain, path)
     return {
         channel: RawHistory(seeds.get(channel), parts.writes_of(channel, span))
         for channel, span in path.spans.items()
     }
 
 
-async def _settle(core: Core, chain: _Chain) -> tuple[_Parts, Walk, dict[str, Typed]]:
+async def _begin(core: Core, chain: Chain, path: Walk, versions_of: VersionsOf) -> bool:
+    """Look whether the way ends where it should, though the next ancestor is not there.
+
+    A channel that had never been written when the last ancestor was put has no writes beyond it:
+    what retention or a prune took from there does not matter.
+    """
+    ended = {
+        channel
+        for channel, span in path.spans.items()
+        if span and channel in chain.rows[span[-1]].link.begins
+    }
+    open_spans = {
+        channel: span
+        for channel, span in path.spans.items()
+        if channel not in path.seeds and channel not in ended
+    }
+    last = next((span[-1] for span in open_spans.values() if span), None)
+    if last is None:
+        return False
+    target = chain.target
+    try:
+        raw = await read_checkpoint(core, target.thread_id, target.checkpoint_ns, last)
+    except PartsLostError:  # nothing is known of it then
+        return False
+    versions = () if raw is None else versions_of(raw)
+    begun = [channel for channel in open_spans if versions and channel not in versions]
+    chain.begin(last, begun)
+    return bool(begun)
+
+
+def _note_lineage(core: Core, chain: Chain, path: Walk) -> None:
+    """Remember how old the parts are that were read: the next put has to know."""
+    own = chain.rows.get(chain.target.checkpoint_id)
+    if own is not None:
+        since = chain.since(path, own.ingested)
+        known = {channel: min(moment, own.ingested) for channel, moment in since.items()}
+        core.memory.lineages.learn(chain.target, known)
+
+
+async def _settle(core: Core, chain: Chain) -> tuple[_Parts, Walk, dict[str, Typed]]:
     """Walk, read the parts and verify the seeds, until each is one; a missing ancestor ends it."""
     while True:
-        path = await _find_path(core, chain)
+        path = await find_path(core, chain)
         parts = await _read_parts(core, chain, path)
         seeds: dict[str, Typed] = {}
         for channel, checkpoint_id in path.seeds.items():
@@ -199,113 +179,21 @@ async def _settle(core: Core, chain: _Chain) -> tuple[_Parts, Walk, dict[str, Ty
             return parts, path, seeds
 
 
-async def _find_path(core: Core, chain: _Chain) -> Walk:
-    """Walk, loading the chain: first what a thread without forks needs, then all of it."""
-    if not chain.rows:
-        await _load(core, chain)
-    found = chain.walk()
-    if found.missing and not chain.whole:
-        chain.whole = True
-        await _load(core, chain)
-        found = chain.walk()
-    return found
-
-
-async def _load(core: Core, chain: _Chain) -> None:
-    target = chain.target
-    view = chain.view(core)
-    parameters: dict[str, str | int] = {
-        **_range_parameters(target, chain.channels),
-        **deaths_parameters(view),
-        "p_target": target.checkpoint_id,
-        "p_whole": f"bool({str(chain.whole).lower()})",
-        "p_below": "",
-    }
-    for number, channel in enumerate(chain.channels):
-        parameters[f"p_mark{number}"] = value_mark(channel)
-    text = _kql.history_chain(len(chain.channels))
-    while True:
-        rows, sums, stones = await core.query(text, parameters)
-        chain.learn(core, stones)
-        weights = {record["checkpoint_id"]: record for record in sums.records()}
-        records = rows.records()
-        for record in records:
-            weight = weights.get(record["checkpoint_id"], {})
-            chain.rows.setdefault(
-                record["checkpoint_id"], _ancestor_from_record(chain, record, weight)
-            )
-        if len(records) < _kql.HISTORY_ROWS:
-            break
-        parameters["p_below"] = records[-1]["checkpoint_id"]
-    low = chain.lowest()
-    for row in view.without(chain.deaths).checkpoints:
-        key = row.key
-        if key.checkpoint_ns == target.checkpoint_ns and key.checkpoint_id >= low:
-            _add_own(chain, row)
-
-
-def _range_parameters(target: CheckpointKey, channels: Sequence[str]) -> dict[str, str | int]:
-    return {
-        "p_thread": target.thread_id,
-        "p_ns": target.checkpoint_ns,
-        "p_channels": ",".join(to_item(channel) for channel in channels),
-    }
-
-
-def _ancestor_from_record(
-    chain: _Chain, record: Mapping[str, Any], weight: Mapping[str, Any]
-) -> _Ancestor:
-    checkpoint_id = record["checkpoint_id"]
-    holds = [chain.channels[int(number)] for number in record["holds"].split(",") if number]
-    where = f"checkpoint {checkpoint_id!r} of thread {chain.target.thread_id!r}"
-    refs = {channel: ref_of_channel(record["refs"], channel, where) for channel in holds}
-    return _Ancestor(
-        link=Link(record["parent_checkpoint_id"], frozenset(holds)),
-        submission_id=record["submission_id"],
-        written_at=parse_ticks(record["written_at"]),
-        refs={channel: ref for channel, ref in refs.items() if ref is not None},
-        write_rows=weight.get("row_count", 0),
-        write_bytes=weight.get("all_bytes", 0),
-    )
-
-
-def _add_own(chain: _Chain, row: StoredCheckpoint) -> None:
-    """Add a row of the overlay, unless Kusto shows a later copy."""
-    checkpoint_id = row.key.checkpoint_id
-    known = chain.rows.get(checkpoint_id)
-    if known is not None and (known.written_at, known.submission_id) >= row.order:
-        return
-    spilled = isinstance(row.inline, BlobRef) or isinstance(row.blobs, BlobRef)
-    held = {
-        channel
-        for channel in chain.channels
-        if spilled or channel in {**_mapping(row.inline), **_mapping(row.blobs)}
-    }
-    refs = {channel: ref for channel, ref in _mapping(row.blobs).items() if channel in held}
-    chain.rows[checkpoint_id] = _Ancestor(
-        link=Link(row.parent_checkpoint_id, frozenset(held)),
-        submission_id=row.submission_id,
-        written_at=row.written_at,
-        refs=refs,
-        write_rows=0 if known is None else known.write_rows,
-        write_bytes=0 if known is None else known.write_bytes,
-    )
-
-
-def _mapping(part: Mapping[str, Any] | BlobRef) -> Mapping[str, Any]:
-    return {} if isinstance(part, BlobRef) else part
-
-
-async def _raise_missing(core: Core, chain: _Chain, missing: str) -> NoReturn:
-    """Say whether an ancestor is gone for good."""
-    fate = await _fate(core, chain, missing)
-    expired = chain.rows[chain.target.checkpoint_id].written_at < core.now() - TICKS_PER_DAY
+async def _raise_missing(core: Core, chain: Chain, path: Walk) -> NoReturn:
+    """Say whether an ancestor is gone for good: it is when its child has been there for long."""
+    fate = await _fate(core, chain, path.missing)
+    child = min((row.written_at for row in _children(chain, path.missing)), default=core.now())
+    expired = child < core.now() - TICKS_PER_DAY
     if fate == "deleted" or (fate == "absent" and expired):
-        raise _lost(chain, f"its ancestor {missing}, which is {fate}")
-    raise MissingPartsError(f"the ancestor {missing} is not visible")
+        raise _lost(chain, f"its ancestor {path.missing}, which is {fate}")
+    raise MissingPartsError(f"the ancestor {path.missing} is not visible")
 
 
-async def _check_target(core: Core, chain: _Chain) -> None:
+def _children(chain: Chain, checkpoint_id: str) -> Iterator[Ancestor]:
+    return (row for row in chain.rows.values() if row.link.parent_id == checkpoint_id)
+
+
+async def _check_target(core: Core, chain: Chain) -> None:
     """A checkpoint nobody knows has no history; one that was deleted has lost it."""
     if chain.target.checkpoint_id in chain.rows:
         return
@@ -316,7 +204,7 @@ async def _check_target(core: Core, chain: _Chain) -> None:
         raise MissingPartsError(f"checkpoint {chain.target.checkpoint_id} was not visible yet")
 
 
-def _lost(chain: _Chain, what: str) -> PartsLostError:
+def _lost(chain: Chain, what: str) -> PartsLostError:
     return PartsLostError(
         f"checkpoint {chain.target.checkpoint_id} of thread {chain.target.thread_id!r} needs"
         f" {what}: channels {', '.join(map(repr, chain.channels[:5]))} cannot be rebuilt; go back"
@@ -324,7 +212,7 @@ def _lost(chain: _Chain, what: str) -> PartsLostError:
     )
 
 
-async def _fate(core: Core, chain: _Chain, checkpoint_id: str) -> str:
+async def _fate(core: Core, chain: Chain, checkpoint_id: str) -> str:
     """Ask whether a checkpoint is "alive", "deleted", or "absent"."""
     target = chain.target
     marks, heads, *_ = await core.query(
@@ -380,7 +268,7 @@ class _Parts:
         return found
 
 
-async def _read_parts(core: Core, chain: _Chain, path: Walk) -> _Parts:
+async def _read_parts(core: Core, chain: Chain, path: Walk) -> _Parts:
     target = chain.target
     view = chain.view(core)
     parts = _Parts(blobs=dict(view.blobs))
@@ -426,7 +314,7 @@ async def _read_parts(core: Core, chain: _Chain, path: Walk) -> _Parts:
 
 
 def plan_ranges(
-    ids: Sequence[str], rows: Mapping[str, _Ancestor], first_budget: int
+    ids: Sequence[str], rows: Mapping[str, Ancestor], first_budget: int
 ) -> list[list[str]]:
     """Cut sorted ids into ranges whose writes stay under the limit of a result."""
     pages: list[list[str]] = []
@@ -445,7 +333,7 @@ def plan_ranges(
 
 async def _read_range(
     core: Core,
-    chain: _Chain,
+    chain: Chain,
     ids: list[str],
     extra: Mapping[str, str],
     fresh: Sequence[str],
@@ -455,7 +343,7 @@ async def _read_range(
     target = chain.target
     view = chain.view(core)
     parameters: dict[str, str | int] = {
-        **_range_parameters(target, chain.channels),
+        **range_parameters(target, chain.channels),
         **deaths_parameters(view),
         **extra,
         "p_low": ids[0] if ids else "",

@@ -1,14 +1,16 @@
 """Memory: what a saver knows that outlives its event loop (pure).
 
-What was written and perhaps is not visible yet, epochs, where large values are, what failed with
-nobody waiting.
+What was written and perhaps is not visible yet, epochs, where large values are, how old the
+ancestors are that delta channels need, how long Kusto keeps what, what failed with nobody waiting.
 """
 
 from __future__ import annotations
 
 from ._caches import Epochs, LruMap, Manifests, Runs
 from ._clock import HybridClock
+from ._lineage import Lineages
 from ._overlay import Overlay
+from ._retention import Retention
 from ._rows import CheckpointKey
 from ._stats import Stats
 from .errors import KustoCheckpointError, LoopLostError, WriteFailedError
@@ -29,6 +31,8 @@ class Memory:
         self.dead_runs = Runs()
         self.own_runs = Runs(_OWN_RUNS)
         self.manifests = Manifests()
+        self.lineages = Lineages()
+        self.retention = Retention()
         self.forks_told: LruMap[CheckpointKey, bool] = LruMap(_FORKS_TOLD)
         self._failures: list[str] = []
         self._failures_dropped = 0

@@ -14,9 +14,11 @@ import orjson
 
 from . import _kql, _schema
 from ._core import Core
+from ._retention import Periods, periods_from
 from ._schema import CHECKPOINTS, LATEST, TABLES, Table
 from .errors import (
     QueryFailedError,
+    RetentionTooShortError,
     SchemaTooOldError,
     StreamingDisabledError,
     TableNotFoundError,
@@ -29,6 +31,18 @@ _CLEAR_ATTEMPTS = 30
 _BACKFILL_POLLS = 600
 
 
+async def read_periods(core: Core) -> Periods | None:
+    """Read how long Kusto keeps what; None when it answers in another form than documented."""
+    policies: dict[str, object] = {}
+    for command, name in (
+        (_kql.SHOW_TABLES, "TableName"),
+        (_kql.SHOW_VIEW, "MaterializedViewName"),
+    ):
+        for record in (await core.command(command)).records():
+            policies[str(record.get(name))] = record.get("RetentionPolicy")
+    return periods_from(policies)
+
+
 async def check(core: Core) -> None:
     """Check tables, columns, mappings, the view and streaming.
 
@@ -36,6 +50,7 @@ async def check(core: Core) -> None:
         TableNotFoundError: A table, the view or a function is missing.
         SchemaTooOldError: A column or an ingestion mapping of this version is missing.
         StreamingDisabledError: A table does not take streaming ingestion.
+        RetentionTooShortError: Threads in use would lose parts.
     """
     database = await _read_schema(core)
     missing = _missing(database)
@@ -46,6 +61,7 @@ async def check(core: Core) -> None:
     for table in TABLES:
         await _check_mapping(core, table)
         await _check_streaming(core, table, str(database["Name"]))
+    await _check_retention(core)
 
 
 def _missing(database: Mapping[str, Any]) -> list[str]:
@@ -145,6 +161,22 @@ async def _check_streaming(core: Core, table: Table, database: str) -> None:
         " portal: cluster, Settings, Configurations), then"
         f" `.alter table {table.name} policy streamingingestion enable`"
     )
+
+
+async def _check_retention(core: Core) -> None:
+    """What a checkpoint needs must outlive it, also when it is stored at an age (`_retention`)."""
+    periods = await read_periods(core)
+    if periods is None:
+        raise QueryFailedError(
+            f"`{_kql.SHOW_TABLES}` and `{_kql.SHOW_VIEW}` did not tell how long rows are kept;"
+            " report what they answer"
+        )
+    core.memory.retention.learn(periods, core.now())
+    if remedies := periods.remedies():
+        raise RetentionTooShortError(
+            "what a checkpoint needs would expire before it, so threads in use would lose parts:"
+            f" run {'; '.join(remedies)}, or provision.kql"
+        )
 
 
 async def provision(core: Core) -> None:

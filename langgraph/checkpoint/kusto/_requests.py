@@ -25,6 +25,11 @@ class PutRequest:
     reused: Mapping[str, BlobRef]
     versions: Mapping[str, Any]
     columns: Mapping[str, Any]
+    doubtful: Mapping[str, Typed] = field(default_factory=dict)
+    """Of the reused channels those whose copy is not young, serialised too: whether it may be
+    referred to is up to the retention policies, which have to be read first."""
+    counted: frozenset[str] = frozenset()
+    """Delta channels that LangGraph counts updates of."""
     checkpoint_map: Mapping[str, str] = field(default_factory=dict)
     epoch: str = ""
     """The epoch, when the caller decides it (a copy of a thread); else it is inherited."""

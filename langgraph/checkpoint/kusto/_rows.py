@@ -336,6 +336,13 @@ def ref_of_channel(cell: str, channel: str, where: str) -> BlobRef | None:
         return None if item is None else _ref_from_list(item)
 
 
+def spilled_refs(cell: str, where: str) -> BlobRef | None:
+    """Read where the references of the channels are, when they do not stand in `blob_refs`."""
+    with _reading(where):
+        item = _loads(cell, where).get("refs")
+        return None if item is None else _ref_from_list(item)
+
+
 def _row_refs_json(row: StoredCheckpoint) -> str:
     """The reference list: parts of the row that spilled, and the channels (or where they are)."""
     body: dict[str, object] = {}
@@ -425,6 +432,17 @@ def _part_from_cell(cell: str, name: str, where: str) -> Encoded:
 def metadata_from_cell(cell: str, where: str) -> Encoded | None:
     """Read the metadata of a checkpoint row from its cell alone; None when it is not in there."""
     return None if not cell else _part_from_cell(cell, "metadata", where)
+
+
+def ingestion_times(rows: Iterable[Row]) -> dict[str, int]:
+    """When stored copies were ingested: of each chunk the last landing, of a copy the earliest."""
+    chunks: dict[str, dict[int, int]] = {}
+    for row in rows:
+        if row["ingested"]:
+            moments = chunks.setdefault(row["blob_id"], {})
+            moment = parse_ticks(row["ingested"])
+            moments[row["chunk"]] = max(moment, moments.get(row["chunk"], 0))
+    return {blob_id: min(moments.values()) for blob_id, moments in chunks.items()}
 
 
 def blobs_from_rows(rows: Iterable[Row]) -> dict[str, Encoded]:

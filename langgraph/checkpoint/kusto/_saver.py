@@ -37,6 +37,7 @@ from ._conversion import (
     put_request,
     writes_request,
 )
+from ._core import present
 from ._deleting import delete_thread
 from ._filter import check_filter, contains
 from ._forks import ForkWatch
@@ -45,6 +46,7 @@ from ._memory import Memory
 from ._portal import Home
 from ._provisioning import check, provision
 from ._reader import read_checkpoint
+from ._renewal import put_checkpoint
 from ._requests import PutRequest, Typed, WritesRequest
 from ._rows import CheckpointKey
 from ._serde import ExactSerializer
@@ -222,7 +224,7 @@ class KustoSaverBase(BaseCheckpointSaver[str]):
         place = read_place(config)
         with self._counted("puts", "put", place):
             request = self._put_request(config, place, checkpoint, metadata, new_versions)
-            await self._home.run(lambda core: core.put(request))
+            await self._home.run(lambda core: put_checkpoint(core, request))
         return cast(RunnableConfig, as_config(request.key))
 
     async def aput_writes(
@@ -325,7 +327,7 @@ class KustoSaverBase(BaseCheckpointSaver[str]):
         place = read_place(config)
         with self._counted("puts", "put", place):
             request = self._put_request(config, place, checkpoint, metadata, new_versions)
-            self._home.run_sync(lambda core: core.put(request), "aput")
+            self._home.run_sync(lambda core: put_checkpoint(core, request), "aput")
         return cast(RunnableConfig, as_config(request.key))
 
     def put_writes(
@@ -381,7 +383,14 @@ class KustoSaverBase(BaseCheckpointSaver[str]):
         new_versions: ChannelVersions,
     ) -> PutRequest:
         return put_request(
-            self.serde, self._memory.manifests, config, place, checkpoint, metadata, new_versions
+            self.serde,
+            self._memory,
+            present(),
+            config,
+            place,
+            checkpoint,
+            metadata,
+            new_versions,
         )
 
     def _writes_request(

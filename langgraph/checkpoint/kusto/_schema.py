@@ -25,11 +25,15 @@ TOMBSTONES = "CheckpointTombstones"
 LATEST = "LatestCheckpoints"
 
 RETENTION_DAYS = 90
-"""Days Kusto keeps a row, as provisioned."""
+"""Days a thread nobody writes can be resumed, as provisioned: what the view keeps."""
 
 RENEWAL_DAYS = 30
-"""A blob older than this is stored again when a checkpoint needs it; blobs are kept this much
-longer than checkpoints, so no living checkpoint refers to an expired blob."""
+"""What is older than this and still needed by a new checkpoint is stored again. Rows are kept this
+much longer than the view, blobs this much longer than rows: what was younger than this when a
+checkpoint was put is there as long as that checkpoint (`_retention`)."""
+
+ROW_DAYS = RETENTION_DAYS + RENEWAL_DAYS
+BLOB_DAYS = ROW_DAYS + RENEWAL_DAYS
 
 HOT_DAYS = 30
 FUNCTIONS = tuple(function.name for function in _functions.FUNCTIONS)
@@ -102,7 +106,7 @@ TABLES: tuple[Table, ...] = (
             blob_ids string BigObject
             """
         ),
-        retention_days=RETENTION_DAYS,
+        retention_days=ROW_DAYS,
         hot_days=HOT_DAYS,
         row_order=("thread_id", "checkpoint_ns", "checkpoint_id"),
     ),
@@ -133,7 +137,7 @@ TABLES: tuple[Table, ...] = (
             data string BigObject
             """
         ),
-        retention_days=RETENTION_DAYS + RENEWAL_DAYS,
+        retention_days=BLOB_DAYS,
         hot_days=HOT_DAYS + RENEWAL_DAYS,
         row_order=("thread_id", "blob_id", "chunk"),
     ),
@@ -166,7 +170,7 @@ TABLES: tuple[Table, ...] = (
             data string BigObject
             """
         ),
-        retention_days=RETENTION_DAYS,
+        retention_days=ROW_DAYS,
         hot_days=HOT_DAYS,
         row_order=("thread_id", "checkpoint_ns", "checkpoint_id"),
     ),
@@ -224,9 +228,14 @@ def alter_encodings(table: Table) -> Iterator[str]:
 
 def alter_retention(table: Table) -> str:
     """Set how long Kusto keeps the rows."""
+    return change_retention(table.name, table.retention_days)
+
+
+def change_retention(table: str, days: int) -> str:
+    """Set how many days Kusto keeps the rows of a table."""
     return (
-        f".alter-merge table {table.name} policy retention"
-        f" softdelete = {table.retention_days}d recoverability = disabled"
+        f".alter-merge table {table} policy retention"
+        f" softdelete = {days}d recoverability = disabled"
     )
 
 
@@ -312,9 +321,10 @@ def blocks() -> tuple[Block, ...]:
             tuple(command for table in TABLES for command in alter_encodings(table)),
         ),
         Block(
-            "Retention: checkpoints and writes 90 days, blobs 30 more, tombstones for ever.\n"
-            "Role: Table Admin. Change: the days, the same for Checkpoints and CheckpointWrites;\n"
-            "CheckpointBlobs always 30 days more, CheckpointTombstones never less than now.",
+            "Retention: a thread nobody writes can be resumed as long as the view keeps it, which\n"
+            "comes further down: 90 days. Checkpoints and writes are kept 30 days more, blobs\n"
+            "another 30, tombstones for ever. Role: Table Admin. Change: the days, together with\n"
+            "those of the view; keep the differences of 30 days and CheckpointTombstones as it is.",
             tuple(alter_retention(table) for table in TABLES),
         ),
         Block(
@@ -340,7 +350,7 @@ def blocks() -> tuple[Block, ...]:
         ),
         Block(
             "The view's own retention and hot cache; it does not inherit them from its table.\n"
-            "Role: Database Admin. Change: the days, together with those of Checkpoints.",
+            "Role: Database Admin. Change: the days, together with those of the tables.",
             tuple(alter_view_policies()),
         ),
         Block(

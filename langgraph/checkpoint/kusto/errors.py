@@ -27,7 +27,8 @@
     │   ├── SchemaError
     │   │   ├── TableNotFoundError
     │   │   ├── SchemaTooOldError
-    │   │   └── UnknownCodecError
+    │   │   ├── UnknownCodecError
+    │   │   └── RetentionTooShortError
     │   ├── StreamingDisabledError
     │   ├── RowsRejectedError
     │   ├── ResultTooLargeError
@@ -189,6 +190,10 @@ class SchemaTooOldError(SchemaError):
 
 class UnknownCodecError(SchemaError):
     """A row was written by a newer version of this library."""
+
+
+class RetentionTooShortError(SchemaError):
+    """The retention policies would take what a checkpoint needs before the checkpoint."""
 
 
 class StreamingDisabledError(ServiceError):

@@ -26,6 +26,8 @@ from .checkpoint import (
 from .commands import (
     COUNT_CHECKPOINTS,
     SHOW_SCHEMA,
+    SHOW_TABLES,
+    SHOW_VIEW,
     quote_name,
     show_database_streaming,
     show_mappings,
@@ -34,6 +36,7 @@ from .commands import (
 )
 from .lists import LIST_PAGE_ROWS, list_keys, read_many
 from .overlay import CONFIRM
+from .renewal import READ_AGAIN, WEIGH_ANCESTORS, WEIGH_BLOBS
 from .thread import (
     CHAIN_PAGE_ROWS,
     FIND_COPIES,
@@ -57,6 +60,7 @@ __all__ = [
     "HISTORY_CHANNELS",
     "HISTORY_ROWS",
     "LIST_PAGE_ROWS",
+    "READ_AGAIN",
     "READ_BLOBS",
     "READ_BY_ID",
     "READ_EPOCHS",
@@ -65,7 +69,11 @@ __all__ = [
     "READ_LATEST_UNHIDDEN",
     "READ_WRITES",
     "SHOW_SCHEMA",
+    "SHOW_TABLES",
+    "SHOW_VIEW",
     "SUM_WRITES",
+    "WEIGH_ANCESTORS",
+    "WEIGH_BLOBS",
     "all_texts",
     "history_chain",
     "list_chain",
@@ -93,6 +101,10 @@ def all_texts() -> Iterator[tuple[str, str]]:
     yield "FIND_RUNS", FIND_RUNS
     yield "CONFIRM", CONFIRM
     yield "READ_HISTORY", READ_HISTORY
+    yield "WEIGH_ANCESTORS", WEIGH_ANCESTORS
+    yield "WEIGH_BLOBS", WEIGH_BLOBS
+    for table, text in READ_AGAIN.items():
+        yield f"READ_AGAIN[{table}]", text
     for number in range(1, HISTORY_CHANNELS + 1):
         yield f"history_chain({number})", history_chain(number)
     for cursor in (False, True):
@@ -103,6 +115,8 @@ def all_texts() -> Iterator[tuple[str, str]]:
         label = ",".join(name for name, chosen in flags.items() if chosen)
         yield f"list_keys({label})", list_keys(**flags)
     yield "SHOW_SCHEMA", SHOW_SCHEMA
+    yield "SHOW_TABLES", SHOW_TABLES
+    yield "SHOW_VIEW", SHOW_VIEW
     yield "show_database_streaming", show_database_streaming("database")
     yield "COUNT_CHECKPOINTS", COUNT_CHECKPOINTS
     yield "show_mappings", show_mappings("Checkpoints")

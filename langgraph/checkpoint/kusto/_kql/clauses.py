@@ -16,8 +16,9 @@ CHECKPOINT_COLUMNS: LiteralString = """thread_id, checkpoint_ns, checkpoint_id,
     parent_checkpoint_id, epoch, run_id, submission_id, written_at, codec, row_bytes, total_bytes,
     checkpoint_data, metadata_data, inline_data, blob_refs, blob_ids"""
 
+# `ingested`: its age as Kusto counts it, which decides whether the copy may still be referred to.
 BLOB_COLUMNS: LiteralString = """blob_id, chunk, chunks, value_type, codec, encoding,
-    base_blob_id, frame_depth, value_bytes, value_hash, data"""
+    base_blob_id, frame_depth, value_bytes, value_hash, data, ingested = ingestion_time()"""
 
 WRITE_COLUMNS: LiteralString = """thread_id, checkpoint_ns, checkpoint_id, epoch, run_id,
     submission_id, submission_row, submission_rows, task_id, task_path, idx, channel, value_type,

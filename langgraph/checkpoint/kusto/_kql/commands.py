@@ -15,6 +15,15 @@ COUNT_CHECKPOINTS: LiteralString = "Checkpoints | take 1 | count"
 """Whether the table has rows, so that the view has to be built from them."""
 
 
+SHOW_TABLES: LiteralString = (
+    ".show tables (Checkpoints, CheckpointWrites, CheckpointBlobs, CheckpointTombstones) details"
+)
+"""Among others the retention policy in effect for each table."""
+
+SHOW_VIEW: LiteralString = ".show materialized-view LatestCheckpoints details"
+"""Among others the retention policy in effect for the view."""
+
+
 def show_mappings(table: str) -> str:
     """List the ingestion mappings of one of our tables."""
     return f".show table {quote_name(table)} ingestion json mappings"

@@ -167,19 +167,23 @@ def history_chain(channels: int) -> LiteralString:
     """The ancestors of a checkpoint that a walk may need, and what the writes among them weigh.
 
     `holds` numbers the channels a row may have a value for. It looks for the name in the text of
-    the row and may find too much; a row whose list of values stands elsewhere may hold all. The
-    rows begin at the nearest one that holds each channel, unless `p_whole` asks for all of the
+    the row and may find too much; a row whose list of values stands elsewhere (`spilled`) may hold
+    all. `begins` numbers those that had never been written, by the copy of the versions. `ingested`
+    is the last landing of the row; of the writes, all channels, the earliest of theirs comes in a
+    table of its own, since a channel is as old as the oldest part it is rebuilt from. The rows
+    begin at the nearest one that holds each channel, unless `p_whole` asks for all of the
     namespace; `p_below` continues what was cut.
 
     Args:
-        channels: How many; each has its mark in a parameter `p_mark0`, `p_mark1`, ...
+        channels: How many; each has its mark in a parameter `p_mark0`, `p_mark1`, ... and its name
+            in `p_name0`, ...
     """
     numbers = _NUMBERS[:channels]
     text: LiteralString = """\
 declare query_parameters(p_thread:string, p_ns:string, p_target:string, p_below:string,
     p_channels:string, p_whole:bool, p_dead:string, p_since:datetime"""
     for number in numbers:
-        text += ", p_mark" + number + ":string"
+        text += ", p_mark" + number + ":string, p_name" + number + ":string"
     text += ");\n"
     text += TOMBSTONES_OF_THREAD
     text += DEAD_CHECKPOINTS
@@ -198,14 +202,26 @@ let rows = materialize(Checkpoints
         text += " or blob_refs contains_cs " + mark + ", '" + number + ",', '')\n"
     text += """\
         )
+    | extend counted = tostring(channel_versions) !in ("", "{}", "null")
+        and isempty(tostring(channel_versions["_left_out"]))
+    | extend begins = strcat(","
+"""
+    for number in numbers:
+        text += "        , iff(counted and isempty(tostring(channel_versions[p_name" + number
+        text += "])), '" + number + ",', '')\n"
+    text += """\
+        )
     | project thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, epoch, run_id,
-        submission_id, written_at, holds, refs = iff(holds == ",", "", blob_refs)
+        submission_id, written_at, holds, refs = iff(holds == ",", "", blob_refs), spilled, begins,
+        ingested = coalesce(ingestion_time(), written_at)
 """
     text += LIVING_CHECKPOINTS
     text += """\
-    | summarize arg_max(strcat(tostring(written_at), submission_id), parent_checkpoint_id,
-        submission_id, written_at, holds, refs) by checkpoint_id
-    | project checkpoint_id, parent_checkpoint_id, submission_id, written_at, holds, refs);
+    | summarize arg_max(strcat(tostring(written_at), submission_id, tostring(ingested)),
+        parent_checkpoint_id, submission_id, written_at, holds, refs, spilled, begins, ingested)
+        by checkpoint_id
+    | project checkpoint_id, parent_checkpoint_id, submission_id, written_at, holds, refs, spilled,
+        begins, ingested);
 let above = rows | where strcmp(checkpoint_id, p_target) < 0;
 let floors = materialize(union
 """
@@ -226,6 +242,12 @@ CheckpointWrites
 | where thread_id == p_thread and checkpoint_ns == p_ns and channel in (channels)
 | where checkpoint_id in ((page | project checkpoint_id))
 | summarize row_count = count(), all_bytes = sum(row_bytes) by checkpoint_id;
+CheckpointWrites
+| where thread_id == p_thread and checkpoint_ns == p_ns
+| where checkpoint_id in ((page | project checkpoint_id))
+| extend landed = coalesce(ingestion_time(), written_at)
+| summarize landed = max(landed) by checkpoint_id, submission_id, submission_row
+| summarize ingested = min(landed) by checkpoint_id;
 """
     text += SHOW_TOMBSTONES
     return text

@@ -1,0 +1,96 @@
+"""Lineages: how old the ancestors are that delta channels of a child would need (pure).
+
+A delta channel without a value in a checkpoint is rebuilt from the nearest ancestor that has one
+and the writes since. A put has to know whether the oldest of those ancestors may expire before its
+own row. What is remembered spares it the question; forgetting costs a query, never correctness.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from ._caches import LruMap
+from ._rows import CheckpointKey
+
+_BOUND = 16_384
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """What is known of one checkpoint: for each channel the time its children depend on."""
+
+    since: Mapping[str, int]
+    """Channel -> when the oldest was ingested of this checkpoint and the ancestors that a child
+    without a value of the channel needs: down to a value, to where the channel was first written,
+    or to the root."""
+
+    def lacks(self, channels: Collection[str]) -> list[str]:
+        """Channels it knows nothing of."""
+        return [channel for channel in channels if channel not in self.since]
+
+    def oldest(self, channels: Collection[str]) -> int | None:
+        """The earliest time some channels depend on; None when they depend on nothing."""
+        return min((self.since[channel] for channel in channels), default=None)
+
+    def learned(self, since: Mapping[str, int]) -> Lineage:
+        """The same with later knowledge of some channels."""
+        return Lineage({**self.since, **since})
+
+
+NOTHING = Lineage({})
+
+
+class Lineages:
+    """Lineages of recent checkpoints; least recently used out first."""
+
+    def __init__(self, bound: int = _BOUND) -> None:
+        self._items: LruMap[CheckpointKey, Lineage] = LruMap(bound)
+
+    def of(self, key: CheckpointKey) -> Lineage | None:
+        """What is known of a checkpoint."""
+        return self._items.get(key)
+
+    def learn(self, key: CheckpointKey, since: Mapping[str, int]) -> Lineage:
+        """Add what was read or written of a checkpoint."""
+        lineage = (self._items.get(key) or NOTHING).learned(since)
+        self._items.put(key, lineage)
+        return lineage
+
+
+@dataclass(frozen=True)
+class Step:
+    """One put, as far as its delta channels go."""
+
+    counted: Collection[str]
+    """Channels that LangGraph counts updates of since their last value."""
+    held: Collection[str]
+    """Channels the checkpoint has a value of."""
+    versions: Collection[str]
+    """Channels that were ever written; none means that this is not known."""
+
+    def channels(self, parent: Lineage | None) -> list[str]:
+        """The delta channels of the checkpoint.
+
+        Some heads of `update_state` have no counters (LangGraph before 1.2.22); the channels of
+        the parent count then.
+        """
+        counted = self.counted or (() if parent is None else parent.since)
+        return sorted({*counted} - {*self.held})
+
+    def needed(self, parent: Lineage | None) -> list[str]:
+        """Those that are rebuilt from ancestors: a channel that was never written needs none."""
+        return [
+            channel
+            for channel in self.channels(parent)
+            if not self.versions or channel in self.versions
+        ]
+
+    def since(self, parent: Lineage | None, now: int) -> dict[str, int]:
+        """What children of the checkpoint depend on; the parent is known for what is needed."""
+        known = NOTHING if parent is None else parent
+        needed = self.needed(parent)
+        found = dict.fromkeys(self.channels(parent), now)
+        found |= {channel: now for channel in known.since if channel in self.held}
+        found |= {channel: min(now, known.since.get(channel, now)) for channel in needed}
+        return found

@@ -1,0 +1,98 @@
+"""How old what a checkpoint needs is: carried from parent to child, learned from reads."""
+
+from __future__ import annotations
+
+import pytest
+
+from langgraph.checkpoint.kusto._lineage import Lineage, Lineages, Step
+from langgraph.checkpoint.kusto._rows import CheckpointKey
+
+KEY = CheckpointKey("t", "", "c1")
+OTHER = CheckpointKey("t", "child", "c1")
+
+
+def step(counted: str = "", held: str = "", versions: str = "") -> Step:
+    """Channels of one letter each."""
+    return Step(frozenset(counted), frozenset(held), frozenset(versions))
+
+
+# ----------------------------------------------------------------------------------------- Lineage
+
+
+def test_what_a_lineage_lacks_and_its_oldest() -> None:
+    lineage = Lineage({"a": 5, "b": 3})
+
+    assert lineage.lacks(["a", "c", "b", "d"]) == ["c", "d"]
+    assert lineage.oldest(["a"]) == 5
+    assert lineage.oldest(["a", "b"]) == 3
+    assert lineage.oldest([]) is None
+
+
+def test_later_knowledge_counts() -> None:
+    lineage = Lineage({"a": 5, "b": 3})
+
+    assert lineage.learned({"b": 9, "c": 1}) == Lineage({"a": 5, "b": 9, "c": 1})
+    assert lineage == Lineage({"a": 5, "b": 3})
+
+
+def test_lineages_are_of_one_checkpoint_each() -> None:
+    lineages = Lineages()
+    assert lineages.of(KEY) is None
+    assert lineages.learn(KEY, {"a": 5}) == Lineage({"a": 5})
+    assert lineages.learn(KEY, {"b": 3}) == Lineage({"a": 5, "b": 3})
+    assert lineages.of(KEY) == Lineage({"a": 5, "b": 3})
+    assert lineages.of(OTHER) is None
+
+
+def test_lineages_are_bounded() -> None:
+    lineages = Lineages(bound=1)
+    lineages.learn(KEY, {"a": 5})
+    lineages.learn(OTHER, {"a": 6})
+
+    assert lineages.of(KEY) is None
+    assert lineages.of(OTHER) == Lineage({"a": 6})
+
+
+# -------------------------------------------------------------------------------------------- Step
+
+
+@pytest.mark.parametrize(
+    ("taken", "parent", "channels", "needed"),
+    [
+        (step("ba", "b", "ab"), None, "a", "a"),
+        (step("ab", "", "b"), None, "ab", "b"),  # a was never written
+        (step("ab", "", ""), None, "ab", "ab"),  # what was written is not known
+        (step("", "a", "abc"), {"a": 1, "b": 2, "c": 3}, "bc", "bc"),  # no counters: the parent's
+        (step("a", "", "abc"), {"a": 1, "b": 2}, "a", "a"),  # b is no channel any more
+        (step("", "a", "a"), None, "", ""),
+    ],
+)
+def test_which_channels_need_ancestors(
+    taken: Step, parent: dict[str, int] | None, channels: str, needed: str
+) -> None:
+    known = None if parent is None else Lineage(parent)
+
+    assert taken.channels(known) == list(channels)
+    assert taken.needed(known) == list(needed)
+
+
+def test_children_depend_on_the_oldest_part_of_the_way() -> None:
+    parent = Lineage({"a": 5, "b": 3, "s": 1, "x": 2})
+    taken = step("abn", "sp", "abps")
+
+    assert taken.since(parent, 9) == {
+        "a": 5,
+        "b": 3,
+        "n": 9,  # never written: nothing before this checkpoint counts
+        "s": 9,  # a value: the way begins anew
+    }
+
+
+def test_the_first_checkpoint_depends_on_nothing() -> None:
+    assert step("a", "p", "ap").since(None, 9) == {"a": 9}
+    assert step("", "p", "p").since(None, 9) == {}
+
+
+def test_no_time_is_later_than_the_checkpoint_itself() -> None:
+    """The clocks of two machines: what is ingested already is not younger than what is not."""
+    assert step("a", "", "a").since(Lineage({"a": 50}), 9) == {"a": 9}
