@@ -35,7 +35,7 @@ async def check(core: Core) -> None:
     Raises:
         TableNotFoundError: A table, the view or a function is missing.
         SchemaTooOldError: A column or an ingestion mapping of this version is missing.
-        StreamingDisabledError: A table does not take streaming ingestion.
+        StreamingDisabledError: A table does not take streaming ingestion, which the saver uses.
     """
     database = await _read_schema(core)
     tables = database.get("Tables") or {}
@@ -50,7 +50,8 @@ async def check(core: Core) -> None:
         _check_columns(table, tables[table.name])
     for table in TABLES:
         await _check_mapping(core, table)
-        await _check_streaming(core, table, str(database["Name"]))
+        if core.options.ingestion == "streaming":
+            await _check_streaming(core, table, str(database["Name"]))
 
 
 async def _read_schema(core: Core) -> Mapping[str, Any]:
@@ -136,18 +137,26 @@ async def _check_streaming(core: Core, table: Table, database: str) -> None:
     raise StreamingDisabledError(
         f"table {table.name} does not take streaming ingestion; switch it on for the cluster (Azure"
         " portal: cluster, Settings, Configurations), then"
-        f" `.alter table {table.name} policy streamingingestion enable`"
+        f" `.alter table {table.name} policy streamingingestion enable`; or pass"
+        ' ingestion="queued" or "inline"'
     )
 
 
 async def provision(core: Core) -> None:
-    """Create what is missing and set what differs; safe to run again and at the same time."""
+    """Create what is missing and set what differs; safe to run again and at the same time.
+
+    Streaming ingestion is left as it is when rows are sent another way: switching it on fails on a
+    cluster that has it off.
+    """
+    streaming = core.options.ingestion == "streaming"
+    left_out = () if streaming else tuple(_schema.enable_streaming(table) for table in TABLES)
     for command in _schema.commands():
         if command == _schema.create_view():
             await _create_view(core)
-        else:
+        elif command not in left_out:
             await core.command(command)
-    await _clear_schema_cache(core)
+    if streaming:
+        await _clear_schema_cache(core)
 
 
 async def _create_view(core: Core) -> None:

@@ -28,7 +28,8 @@
     │   │   ├── TableNotFoundError
     │   │   ├── SchemaTooOldError
     │   │   └── UnknownCodecError
-    │   ├── StreamingDisabledError
+    │   ├── IngestionUnavailableError
+    │   │   └── StreamingDisabledError
     │   ├── RowsRejectedError
     │   ├── ResultTooLargeError
     │   ├── QueryFailedError
@@ -191,7 +192,11 @@ class UnknownCodecError(SchemaError):
     """A row was written by a newer version of this library."""
 
 
-class StreamingDisabledError(ServiceError):
+class IngestionUnavailableError(ServiceError):
+    """The way of ingestion that was chosen is not available there."""
+
+
+class StreamingDisabledError(IngestionUnavailableError):
     """Streaming ingestion is off for the cluster or for a table."""
 
 

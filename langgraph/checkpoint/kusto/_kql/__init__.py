@@ -26,6 +26,7 @@ from .checkpoint import (
 from .commands import (
     COUNT_CHECKPOINTS,
     SHOW_SCHEMA,
+    ingest_inline,
     quote_name,
     show_database_streaming,
     show_mappings,
@@ -68,6 +69,7 @@ __all__ = [
     "SUM_WRITES",
     "all_texts",
     "history_chain",
+    "ingest_inline",
     "list_chain",
     "list_keys",
     "quote_name",
@@ -107,6 +109,7 @@ def all_texts() -> Iterator[tuple[str, str]]:
     yield "COUNT_CHECKPOINTS", COUNT_CHECKPOINTS
     yield "show_mappings", show_mappings("Checkpoints")
     yield "show_streaming", show_streaming("Checkpoints")
+    yield "ingest_inline", ingest_inline("Checkpoints", "Checkpoints_v1") + '{"thread_id":"1"}'
     yield "show_operation", show_operation("00000000-0000-0000-0000-000000000001")
     yield "create_view(backfill)", create_view(backfill=True)
     yield "CLEAR_SCHEMA_CACHE", CLEAR_SCHEMA_CACHE
