@@ -11,7 +11,7 @@ ARGS ?=
 TYPING_TESTS := $(wildcard tests/typing/*.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help environment demo test test-unit test-integration test-kill test-seeds test-slow test-judgement test-model test-differential test-oldest coverage mutants lint format
+.PHONY: help environment demo test test-unit test-integration test-queued test-kill test-seeds test-slow test-judgement test-model test-differential test-oldest coverage mutants lint format
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-18s %s\n", $$1, $$2 }'
@@ -41,6 +41,11 @@ test-integration:  ## against the cluster in KUSTO_CLUSTER_URI, database KUSTO_D
 	fi
 	@$(MAKE) --no-print-directory environment
 	@$(BIN)/python -m pytest tests/integration $(ARGS)
+
+# Needs npm at run time, which comes from a wheel and fetches Azurite, the emulator of Azure storage.
+test-queued: environment  ## queued ingestion, over an Azurite that is fetched by npm (a minute)
+	@env -u KUSTO_CLUSTER_URI -u KUSTO_DATABASE -u KUSTO_TEST_CREATE \
+	  $(BIN)/python -m pytest tests/queued $(ARGS)
 
 # Clients killed; three servers are killed for ten clients.
 test-kill: ROUNDS ?= 100

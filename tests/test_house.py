@@ -329,6 +329,7 @@ def test_the_wheel_states_its_needs(wheel: zipfile.ZipFile) -> None:
         "azure-identity",
         "azure-kusto-data",
         "azure-kusto-ingest",
+        "azure-storage-blob",
         "backports-zstd",
         "langgraph-checkpoint",
         "orjson",

@@ -82,6 +82,13 @@ async def test_the_async_saver_that_buffers(place: Place) -> None:
     assert_all_passed(await report_of(place, make))
 
 
+async def test_the_async_saver_that_sends_inline(place: Place) -> None:
+    def make(at: Place) -> AsyncKustoSaver:
+        return AsyncKustoSaver(at.uri, at.database, ingestion="inline", **seed_options())
+
+    assert_all_passed(await report_of(place, make))
+
+
 async def test_a_failure_is_counted(place: Place) -> None:
     """The suite bites: a saver that loses pending writes does not pass."""
 

@@ -97,7 +97,11 @@ OPTIONS: list[tuple[dict[str, Any], str]] = [
     ({"intake_bytes": 2.0}, "intake_bytes must be a whole number, more than 0, not 2.0"),
     ({"write_mode": "durable"}, "write_mode must be 'acknowledged' or 'buffered', not 'durable'"),
     ({"write_mode": []}, "write_mode must be 'acknowledged' or 'buffered', not []"),
-    ({"ingestion": "queued"}, "ingestion must be 'streaming', not 'queued'"),
+    ({"ingestion": "q"}, "ingestion must be 'streaming' or 'inline' or 'queued', not 'q'"),
+    (
+        {"ingestion_uri": "https://ingest-a.kusto.windows.net"},
+        'ingestion_uri is used by queued ingestion only, not by "streaming"; leave it out',
+    ),
     ({"credential": object()}, f"{CREDENTIALS} object"),
     ({"credential": 5}, f"{CREDENTIALS} int"),
     ({"credential": b"a;b;c"}, f"{CREDENTIALS} bytes"),

@@ -12,6 +12,8 @@ URI = "https://mycluster.kusto.windows.net"
 QUERY = Request("query", URI, "db")
 COMMAND = Request("command", URI, "db")
 INGEST = Request("ingest", URI, "db", "Checkpoints")
+INLINE = Request("ingest", URI, "db", "Checkpoints", "inline")
+QUEUED = Request("ingest", URI, "db", "Checkpoints", "queued")
 REQUESTS = {"query": QUERY, "command": COMMAND, "ingest": INGEST}
 LIMITS = (
     "Query execution has exceeded the allowed limits (80DA0003): The results of this query exceed"

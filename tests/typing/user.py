@@ -67,6 +67,15 @@ def with_the_sync_saver() -> None:
     saver.close()
 
 
+def with_another_way_of_ingestion() -> None:
+    KustoSaver("http://localhost:8080", "NetDefaultDB", ingestion="inline").close()
+    KustoSaver(URI, "agents", ingestion="queued", queued_timeout=600).close()
+    AsyncKustoSaver.from_connection_string(
+        URI, "agents", ingestion="queued", ingestion_uri="https://ingest-mycluster.example"
+    )
+    KustoSaver(URI, "agents", ingestion="managed")  # type: ignore[arg-type]
+
+
 def options_are_checked() -> None:
     KustoSaver(URI, "agents", write_mode="sometimes")  # type: ignore[arg-type]
     KustoSaver(URI, "agents", batch_sice=3)  # type: ignore[call-arg]

@@ -13,6 +13,7 @@ from langgraph.checkpoint.kusto.options import OptionValues, SaverOptions
 
 SECONDS = (
     "flush_interval",
+    "queued_timeout",
     "query_timeout",
     "ingest_timeout",
     "retry_timeout",
@@ -27,6 +28,8 @@ def test_the_documented_defaults() -> None:
     assert dataclasses.asdict(SaverOptions()) == {
         "write_mode": "acknowledged",
         "ingestion": "streaming",
+        "ingestion_uri": None,
+        "queued_timeout": 900.0,
         "batch_size": 100,
         "flush_interval": 30.0,
         "query_timeout": 30.0,
@@ -50,6 +53,7 @@ def test_every_option_is_tested_here_and_typed_for_users() -> None:
     assert names == {
         "write_mode",
         "ingestion",
+        "ingestion_uri",
         *SECONDS,
         *SECONDS_OR_ZERO,
         *COUNTS,
@@ -119,14 +123,28 @@ def test_very_large_whole_numbers_are_just_large(name: str) -> None:
     assert getattr(SaverOptions(**{name: 10**400}), name) == 10**400
 
 
-@pytest.mark.parametrize("value", ["queued", "inline", "", None, ["streaming"]])
+@pytest.mark.parametrize("value", ["Queued", "managed", "", None, ["streaming"]])
 def test_unknown_choices_name_the_known(value: Any) -> None:
-    with pytest.raises(InvalidOptionError, match="ingestion must be 'streaming', not"):
+    with pytest.raises(
+        InvalidOptionError, match="ingestion must be 'streaming' or 'inline' or 'queued', not"
+    ):
         SaverOptions(ingestion=value)
     with pytest.raises(
         InvalidOptionError, match="write_mode must be 'acknowledged' or 'buffered', not"
     ):
         SaverOptions(write_mode=value)
+
+
+@pytest.mark.parametrize("ingestion", ["streaming", "inline"])
+def test_an_ingestion_uri_is_for_queued_ingestion(ingestion: Any) -> None:
+    with pytest.raises(InvalidOptionError, match=f'only, not by "{ingestion}"; leave it out, or'):
+        SaverOptions(ingestion=ingestion, ingestion_uri="https://ingest-a.kusto.windows.net")
+    SaverOptions(ingestion="queued", ingestion_uri="https://ingest-a.kusto.windows.net")
+
+
+def test_an_ingestion_uri_is_text() -> None:
+    with pytest.raises(InvalidOptionError, match="ingestion_uri must be text, not int"):
+        SaverOptions(ingestion="queued", ingestion_uri=5)  # type: ignore[arg-type]
 
 
 def test_unknown_options_are_named_with_the_known() -> None:

@@ -371,3 +371,15 @@ def test_books_are_kept_whatever_happens(history: list[tuple[str, int]], seed: i
         assert {*rows, *blobs, *calls} == {n for n in sizes if n[0] != "t"}
     overlay.remove(list(sizes))
     assert (len(overlay), overlay.size_bytes, names(overlay.view())) == (0, 0, ([], [], []))
+
+
+def test_what_is_acknowledged_and_not_shown_is_known_by_its_thread() -> None:
+    overlay = Overlay()
+    overlay.add_checkpoint(checkpoint("s1", thread="b"), 10)
+    assert not overlay.has_acknowledged
+    overlay.acknowledge(["s1", "?"])
+    assert overlay.has_acknowledged
+    assert (overlay.thread_of("s1"), overlay.thread_of("?")) == ("b", "")
+    overlay.remove(["s1"])
+    assert not overlay.has_acknowledged
+    assert overlay.thread_of("s1") == ""

@@ -32,6 +32,7 @@ from ._schema import BLOBS, CHECKPOINTS, TOMBSTONES, WRITES
 from ._tombstones import Deaths, Tombstone, tombstones_from_rows
 from ._transport import Table, Transport
 from ._values import OFF_LOOP_BYTES, Encoded, Line, encode_value
+from ._visibility import Visibility
 from ._writer import Writer
 from .errors import SaverClosedError, WriteFailedError
 from .options import SaverOptions
@@ -57,6 +58,11 @@ class Core:
         self._query_slots = asyncio.Semaphore(options.max_queries)
         self._writer = Writer(transport.ingest, options, self.stats)
         self._commits = Commits(self._writer, memory, options, self.query)
+        self._visibility = (
+            Visibility(self.query, self._commits, memory, options.queued_timeout, now_ticks)
+            if options.ingestion == "queued"
+            else None
+        )
         self._blob_answers: dict[str, asyncio.Future[None]] = {}
         self._lost_blobs: LruMap[str, bool] = LruMap(10_000)
         self._opening = asyncio.Lock()
@@ -188,7 +194,7 @@ class Core:
             memory.overlay.acknowledge(identities[:-1])
             # The row waits since the blobs do: a flush interval is waited for once.
             await self._writer.submit(CHECKPOINTS, [plan.row_json], arrived)
-            memory.overlay.acknowledge(identities[-1:])
+            self._acknowledge(identities[-1:])
 
         def undo() -> None:
             memory.overlay.remove(identities)
@@ -215,6 +221,8 @@ class Core:
                 needed.append(self._blob_answers[ref.blob_id])
         for copy, rows in zip(plan.copies, blob_rows, strict=True):
             answer = self._writer.submit(BLOBS, rows)
+            if self._visibility is not None:
+                answer = self._visibility.follow(copy.ref, answer)
             self._blob_answers[copy.ref.blob_id] = answer
             answer.add_done_callback(partial(self._blob_answered, copy.ref.blob_id))
             needed.append(answer)
@@ -290,7 +298,7 @@ class Core:
 
         async def send() -> None:
             await self._writer.submit(WRITES, rows)
-            overlay.acknowledge([identity])
+            self._acknowledge([identity])
 
         what = f"{len(writes)} writes of task {request.task_id} of thread {request.key.thread_id!r}"
         await self._commits.run(send, lambda: overlay.remove([identity]), total, what)
@@ -354,7 +362,7 @@ class Core:
 
         async def send() -> None:
             await self._writer.submit(TOMBSTONES, rows)
-            overlay.acknowledge([stone.tombstone_id])
+            self._acknowledge([stone.tombstone_id])
             overlay.remove(overlay.dead(thread_id, deaths))
 
         def undo() -> None:
@@ -363,6 +371,12 @@ class Core:
             memory.dead_runs.discard(deaths.runs)
 
         await self._commits.run(send, undo, total, f"{reason} of thread {thread_id!r}")
+
+    def _acknowledge(self, identities: Sequence[str]) -> None:
+        """Note that Kusto has these; what queued ingestion took is watched until it shows."""
+        self.memory.overlay.acknowledge(identities)
+        if self._visibility is not None:
+            self._visibility.watch()
 
     # -- life cycle ------------------------------------------------------------------------------
 
@@ -394,6 +408,8 @@ class Core:
         self._closed = True
         try:
             await self._commits.drain()
+            if self._visibility is not None:
+                await self._visibility.aclose()
         finally:
             await self.transport.aclose()
         self.raise_failures()

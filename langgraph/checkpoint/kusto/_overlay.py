@@ -216,6 +216,16 @@ class Overlay:
         oldest = islice(self._acknowledged, limit)
         return [identity for identity in oldest if self._entries[identity].written_at < moment]
 
+    @property
+    def has_acknowledged(self) -> bool:
+        """Whether something is here that Kusto has and no query has shown."""
+        return bool(self._acknowledged)
+
+    def thread_of(self, identity: str) -> str:
+        """The thread of a row; empty when it is not here."""
+        entry = self._entries.get(identity)
+        return "" if entry is None else entry.thread_id
+
     def row_count_of(self, identity: str) -> int:
         """Rows a submission has; 0 when it is not here."""
         entry = self._entries.get(identity)

@@ -49,7 +49,7 @@ async def check(core: Core) -> None:
     Raises:
         TableNotFoundError: A table, the view or a function is missing.
         SchemaTooOldError: A column or an ingestion mapping of this version is missing.
-        StreamingDisabledError: A table does not take streaming ingestion.
+        StreamingDisabledError: A table does not take streaming ingestion, which the saver uses.
         RetentionTooShortError: Threads in use would lose parts.
     """
     database = await _read_schema(core)
@@ -60,7 +60,8 @@ async def check(core: Core) -> None:
         _check_columns(table, database["Tables"][table.name])
     for table in TABLES:
         await _check_mapping(core, table)
-        await _check_streaming(core, table, str(database["Name"]))
+        if core.options.ingestion == "streaming":
+            await _check_streaming(core, table, str(database["Name"]))
     await _check_retention(core)
 
 
@@ -159,7 +160,8 @@ async def _check_streaming(core: Core, table: Table, database: str) -> None:
     raise StreamingDisabledError(
         f"table {table.name} does not take streaming ingestion; switch it on for the cluster (Azure"
         " portal: cluster, Settings, Configurations), then"
-        f" `.alter table {table.name} policy streamingingestion enable`"
+        f" `.alter table {table.name} policy streamingingestion enable`; or pass"
+        ' ingestion="queued" or "inline"'
     )
 
 
@@ -180,14 +182,21 @@ async def _check_retention(core: Core) -> None:
 
 
 async def provision(core: Core) -> None:
-    """Create what is missing and set what differs; safe to run again and at the same time."""
+    """Create what is missing and set what differs; safe to run again and at the same time.
+
+    Streaming ingestion is left as it is when rows are sent another way: switching it on fails on a
+    cluster that has it off.
+    """
+    streaming = core.options.ingestion == "streaming"
+    left_out = () if streaming else tuple(_schema.enable_streaming(table) for table in TABLES)
     missing = _missing(await _read_schema(core))
     for command in _schema.commands():
         if command == _schema.create_view():
             await _create_view(core)
-        else:
+        elif command not in left_out:
             await core.command(command)
-    await _clear_schema_cache(core)
+    if streaming:
+        await _clear_schema_cache(core)
     logger.info(
         "the database has what this version needs; created: %s", ", ".join(missing) or "nothing"
     )

@@ -105,6 +105,9 @@ class KustoSaverBase(BaseCheckpointSaver[str]):
                 credential=credential,
                 query_timeout=chosen.query_timeout,
                 ingest_timeout=chosen.ingest_timeout,
+                ingestion=chosen.ingestion,
+                ingestion_uri=chosen.ingestion_uri,
+                max_in_flight=chosen.max_in_flight,
             )
             self._where = repr(endpoint)
         self._transport = transport

@@ -29,7 +29,8 @@
     │   │   ├── SchemaTooOldError
     │   │   ├── UnknownCodecError
     │   │   └── RetentionTooShortError
-    │   ├── StreamingDisabledError
+    │   ├── IngestionUnavailableError
+    │   │   └── StreamingDisabledError
     │   ├── RowsRejectedError
     │   ├── ResultTooLargeError
     │   ├── QueryFailedError
@@ -196,7 +197,11 @@ class RetentionTooShortError(SchemaError):
     """The retention policies would take what a checkpoint needs before the checkpoint."""
 
 
-class StreamingDisabledError(ServiceError):
+class IngestionUnavailableError(ServiceError):
+    """The way of ingestion that was chosen is not available there."""
+
+
+class StreamingDisabledError(IngestionUnavailableError):
     """Streaming ingestion is off for the cluster or for a table."""
 
 

@@ -9,7 +9,7 @@ from typing import Literal, TypedDict, get_args
 from .errors import InvalidOptionError
 
 WriteMode = Literal["acknowledged", "buffered"]
-Ingestion = Literal["streaming"]
+Ingestion = Literal["streaming", "inline", "queued"]
 
 
 class OptionValues(TypedDict, total=False):
@@ -17,6 +17,8 @@ class OptionValues(TypedDict, total=False):
 
     write_mode: WriteMode
     ingestion: Ingestion
+    ingestion_uri: str | None
+    queued_timeout: float
     batch_size: int
     flush_interval: float
     query_timeout: float
@@ -45,7 +47,17 @@ class SaverOptions:
     """`acknowledged`: `put` returns when Kusto acknowledged. `buffered`: it returns at once."""
 
     ingestion: Ingestion = "streaming"
-    """How rows are sent; this version has streaming ingestion only."""
+    """How rows are sent. `streaming`: by streaming ingestion. `inline`: as management commands, for
+    Microsoft's emulator and clusters with streaming off. `queued`: through Azure storage and the
+    Data Management endpoint, for clusters with streaming off; others see rows minutes later."""
+
+    ingestion_uri: str | None = None
+    """`queued` only: the Data Management endpoint; by default `ingest-` before the cluster's host,
+    on loopback the cluster's own URI."""
+
+    queued_timeout: float = 900.0
+    """`queued` only: how long Kusto may take to show what was queued; by default its batching of
+    five minutes fits in three times."""
 
     batch_size: int = 100
     """`buffered` only: rows that make a batch leave before `flush_interval` is over."""
@@ -111,8 +123,16 @@ class SaverOptions:
             if value not in get_args(choices):
                 allowed = " or ".join(repr(choice) for choice in get_args(choices))
                 raise InvalidOptionError(f"{name} must be {allowed}, not {value!r}")
+        uri: object = self.ingestion_uri
+        if uri is not None and not isinstance(uri, str):
+            raise InvalidOptionError(f"ingestion_uri must be text, not {type(uri).__name__}")
+        if uri is not None and self.ingestion != "queued":
+            raise InvalidOptionError(
+                f'ingestion_uri is used by queued ingestion only, not by "{self.ingestion}"; leave'
+                ' it out, or pass ingestion="queued"'
+            )
         for field in fields(self):
-            if field.name not in ("write_mode", "ingestion"):
+            if field.name not in ("write_mode", "ingestion", "ingestion_uri"):
                 self._check_number(field.name)
 
     def _check_number(self, name: str) -> None:

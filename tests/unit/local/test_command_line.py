@@ -224,6 +224,8 @@ REFUSED: list[tuple[list[str], str]] = [
     (["--visibility", "inf"], "argument --visibility: 'inf' is no number of seconds from 0"),
     (["--visibility", "nan"], "argument --visibility: 'nan' is no number of seconds from 0"),
     (["--visibility", "-1"], "argument --visibility: '-1' is no number of seconds from 0"),
+    (["--queue-delay", "soon"], "argument --queue-delay: 'soon' is no number of seconds from 0"),
+    (["--azurite"], "argument --azurite: expected one argument"),
     (["--role", "king"], "argument --role: invalid choice: 'king' (choose from "),
     (["--path"], "argument --path: expected one argument"),
     (["--database"], "argument --database: expected one argument"),
@@ -257,6 +259,7 @@ def test_what_cannot_be_an_option(
         (["--visibility", "1"], "turbulence and visibility are decided by a seed; give one"),
         (["--database", " "], "the database needs a name"),
         (["--path", "/no such folder/kusto.db"], "name a file in a folder that exists"),
+        (["--azurite", "http://127.0.0.1"], "is no URL of Azurite's blob service, such as http://"),
         (["--host", "0.0.0.0"], "or say allow_remote=True (--allow-remote)"),
     ],
 )
@@ -289,6 +292,8 @@ def test_every_flag_is_tried() -> None:
     }
     started = {word for options in SERVERS.values() for word in options} | {"--port", "--path"}
     refused = {options[0].split("=")[0] for options, _ in REFUSED} - {"--retention"}
-    # A server that others can reach is started in `test_local_server.py`.
-    assert flags == {word for word in started if word.startswith("--")} | {"--allow-remote"}
+    # A server that others can reach is started in `test_local_server.py`, one with a queue in
+    # `tests/queued`.
+    elsewhere = {"--allow-remote", "--azurite", "--queue-delay"}
+    assert flags == {word for word in started if word.startswith("--")} | elsewhere
     assert flags == refused

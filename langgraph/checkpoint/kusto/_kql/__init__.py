@@ -28,6 +28,7 @@ from .commands import (
     SHOW_SCHEMA,
     SHOW_TABLES,
     SHOW_VIEW,
+    ingest_inline,
     quote_name,
     show_database_streaming,
     show_mappings,
@@ -76,6 +77,7 @@ __all__ = [
     "WEIGH_BLOBS",
     "all_texts",
     "history_chain",
+    "ingest_inline",
     "list_chain",
     "list_keys",
     "quote_name",
@@ -121,6 +123,7 @@ def all_texts() -> Iterator[tuple[str, str]]:
     yield "COUNT_CHECKPOINTS", COUNT_CHECKPOINTS
     yield "show_mappings", show_mappings("Checkpoints")
     yield "show_streaming", show_streaming("Checkpoints")
+    yield "ingest_inline", ingest_inline("Checkpoints", "Checkpoints_v1") + '{"thread_id":"1"}'
     yield "show_operation", show_operation("00000000-0000-0000-0000-000000000001")
     yield "create_view(backfill)", create_view(backfill=True)
     yield "CLEAR_SCHEMA_CACHE", CLEAR_SCHEMA_CACHE

@@ -44,6 +44,18 @@ def show_operation(operation_id: str) -> str:
     return f".show operations {UUID(operation_id)}"
 
 
+def ingest_inline(table: str, mapping: str) -> str:
+    """Ingest rows that stand in the command itself: JSON objects follow, one on each line.
+
+    Kusto reads what follows `<|` as data, never as KQL (ingest-inline), and JSON escapes the ends
+    of lines, so no value can end the data or begin a command.
+    """
+    return (
+        f".ingest inline into table {quote_name(table)}"
+        f" with (format='multijson', ingestionMappingReference='{mapping}') <|\n"
+    )
+
+
 def quote_name(name: str) -> str:
     """Quote an entity name for a management command, the only texts that take no parameters."""
     escaped = name.replace("\\", "\\\\").replace("'", "\\'")

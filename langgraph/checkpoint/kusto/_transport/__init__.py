@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ._protocol import Table, Transport
 from .credentials import TokenCredential, check_credential
-from .endpoint import Endpoint, no_endpoint_error, parse_endpoint
+from .endpoint import Endpoint, no_endpoint_error, parse_endpoint, parse_ingestion_uri
 from .sdk import SdkTransport
 
 __all__ = [
@@ -20,4 +20,5 @@ __all__ = [
     "check_credential",
     "no_endpoint_error",
     "parse_endpoint",
+    "parse_ingestion_uri",
 ]

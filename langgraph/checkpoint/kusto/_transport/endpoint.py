@@ -11,6 +11,8 @@ from azure.kusto.data import KustoConnectionStringBuilder
 
 from ..errors import ConfigurationError, InvalidClusterUriError, InvalidDatabaseError
 
+INGESTION_EXAMPLE = 'ingestion_uri="https://ingest-mycluster.westeurope.kusto.windows.net"'
+_INGEST = "ingest-"
 EXAMPLE = 'cluster_uri="https://mycluster.westeurope.kusto.windows.net", database="mydatabase"'
 
 # Entity names, K/query/schema-entities; ".." would be a step up in the URL of an ingest request.
@@ -66,6 +68,28 @@ def parse_endpoint(cluster_uri: str | None, database: str | None) -> Endpoint:
     return Endpoint(uri, _choose_database(database, in_path))
 
 
+def parse_ingestion_uri(ingestion_uri: str | None, endpoint: Endpoint) -> str:
+    """Choose the Data Management endpoint.
+
+    Args:
+        ingestion_uri: The user's choice, if there is one.
+        endpoint: The cluster, before whose host stands `ingest-` otherwise; on loopback one server
+            is both.
+
+    Raises:
+        InvalidClusterUriError: Not a URI this library can use.
+    """
+    if ingestion_uri is None:
+        host = endpoint.uri.partition("://")[2]
+        return endpoint.uri if endpoint.is_loopback else f"https://{_INGEST}{host}"
+    uri, database = _check_uri(ingestion_uri.strip(), is_ingestion=True)
+    if database is not None:
+        raise InvalidClusterUriError(
+            f"the ingestion_uri names a database, {database!r}; use {INGESTION_EXAMPLE}"
+        )
+    return uri
+
+
 def _parse_connection_string(text: str, database: str | None) -> Endpoint:
     parts = [part for part in text.split(";") if part.strip()]  # .NET writes a last semicolon
     text = ";".join(parts)
@@ -118,7 +142,7 @@ _PLACE_KEYS = _SOURCE_KEYS | _DATABASE_KEYS | _FEDERATED_KEYS | _TRACING_KEYS
 """Keys that say nothing about how to authenticate."""
 
 
-def _check_uri(text: str) -> tuple[str, str | None]:
+def _check_uri(text: str, *, is_ingestion: bool = False) -> tuple[str, str | None]:
     if "@" in text:  # first, because every other message quotes the text
         raise InvalidClusterUriError(
             "the cluster URI holds a user name or password; pass credential= instead"
@@ -138,10 +162,10 @@ def _check_uri(text: str) -> tuple[str, str | None]:
         raise InvalidClusterUriError(
             f"the cluster URI of host {host!r} has more than a host and a database; use {EXAMPLE}"
         )
-    if host.startswith("ingest-"):
+    if host.startswith(_INGEST) and not is_ingestion:
         raise InvalidClusterUriError(
             f"{text!r} is the ingestion (Data Management) URI; streaming ingestion and queries use"
-            f" the query URI: {parts.scheme}://{host.removeprefix('ingest-')}"
+            f" the query URI: {parts.scheme}://{host.removeprefix(_INGEST)}"
         )
     if parts.scheme == "http" and not _is_loopback(host):
         raise InvalidClusterUriError(

@@ -29,6 +29,7 @@ from ..errors import (
     AuthenticationError,
     ClusterUnreachableError,
     DatabaseNotFoundError,
+    IngestionUnavailableError,
     InvalidClusterUriError,
     KustoCheckpointError,
     MalformedResponseError,
@@ -42,6 +43,7 @@ from ..errors import (
     TableNotFoundError,
     ThrottledError,
 )
+from ..options import Ingestion
 
 Kind = Literal["query", "command", "ingest"]
 
@@ -69,6 +71,8 @@ _MISSING_COLUMN = re.compile(
 _STREAMING_OFF = re.compile(
     r"streaming ?ingestion.{0,80}(?:not enabled|disabled|off)", re.IGNORECASE
 )
+# A service that does not know a command says so; Microsoft's emulator, of those of the queue.
+_UNKNOWN_COMMAND = re.compile(r"Syntax ?error|SYN0\d+|recognition error", re.IGNORECASE)
 _TOO_LARGE_RESULT = re.compile(r"80DA0003|E_QUERY_RESULT_SET_TOO_LARGE", re.IGNORECASE)
 _TOO_LARGE_INPUT = re.compile(r"too large|exceeds|maximum allowed size", re.IGNORECASE)
 
@@ -81,6 +85,7 @@ class Request:
     uri: str
     database: str
     table: str = ""
+    ingestion: Ingestion = "streaming"
 
     def __str__(self) -> str:
         what = f"ingestion into {self.table}" if self.kind == "ingest" else self.kind
@@ -155,6 +160,8 @@ def _translate_known(
             f"there is no database {request.database!r} at {request.uri}, or the identity may not"
             f" see it; check the name, and the roles of the identity: {said}"
         )
+    if request.ingestion != "streaming" and (error.status == 404 or _UNKNOWN_COMMAND.search(said)):
+        return ingestion_unavailable(request, said)
     if request.kind != "query" and _STREAMING_OFF.search(said):
         return _streaming_disabled(request, said)
     if _MISSING_MAPPING.search(said):
@@ -205,7 +212,23 @@ def _streaming_disabled(request: Request, said: str) -> StreamingDisabledError:
         table = f"`.alter table {request.table} policy streamingingestion enable`"
     return StreamingDisabledError(
         f"streaming ingestion is off for the {request}; switch it on for the cluster (Azure"
-        f" portal: cluster, Settings, Configurations), then for the table ({table}): {said}"
+        f" portal: cluster, Settings, Configurations), then for the table ({table}), or pass"
+        f' ingestion="queued" (others see rows minutes later) or "inline" (Microsoft\'s emulator):'
+        f" {said}"
+    )
+
+
+def ingestion_unavailable(request: Request, said: str) -> IngestionUnavailableError:
+    """The error of a place that does not have the way of ingestion that was chosen."""
+    if request.ingestion == "inline":
+        return IngestionUnavailableError(
+            f"{request.uri} does not take the {request} by `.ingest inline`; check that it is the"
+            f' query URI of the cluster, or pass ingestion="streaming" or "queued": {said}'
+        )
+    return IngestionUnavailableError(
+        f"{request.uri} has no Data Management service for queued ingestion (Microsoft's emulator"
+        ' has none); pass ingestion_uri="https://ingest-<cluster>.<region>.kusto.windows.net", or'
+        f' ingestion="inline" (the emulator) or "streaming": {said}'
     )
 
 
@@ -253,6 +276,8 @@ def _translate_service_error(error: KustoServiceError, request: Request) -> Kust
             request,
         )
     text = str(error)
+    if status == 404 and request.ingestion != "streaming":
+        return ingestion_unavailable(request, text)
     if status == 404 and request.kind == "ingest":
         return _streaming_disabled(request, text)
     if status == 404:

@@ -17,16 +17,21 @@ from urllib.parse import quote
 
 import anyio
 import anyio.to_thread
+import orjson
 from azure.kusto.data import ClientRequestProperties, DataFormat, KustoConnectionStringBuilder
 from azure.kusto.data._cloud_settings import CloudSettings
 from azure.kusto.data.aio import KustoClient
+from azure.kusto.data.client_base import ExecuteRequestParams
 
-from ..errors import SaverClosedError
+from .._kql import ingest_inline
+from ..errors import RowsRejectedError, SaverClosedError
+from ..options import Ingestion
 from ._protocol import Table
 from .answers import read_command, read_query
 from .credentials import CredentialAdapter, TokenCredential
-from .endpoint import Endpoint
+from .endpoint import Endpoint, parse_ingestion_uri
 from .failures import Kind, Request, translate
+from .queued import BlockingCredential, QueuedSender
 
 if TYPE_CHECKING:
     from typing_extensions import LiteralString
@@ -38,6 +43,7 @@ logger = logging.getLogger(__name__)
 _APPLICATION = "langgraph-checkpoint-kusto"
 _GZIP_LEVEL = 1  # base64 gains a quarter at any level; higher ones only cost time
 _OFF_LOOP_BYTES = 256 * 1024
+_NO_EXTENT = "00000000-0000-0000-0000-000000000000"  # ingest-inline: no data was made of the rows
 
 
 class _RawKustoClient(KustoClient):
@@ -51,6 +57,21 @@ class _RawKustoClient(KustoClient):
     def _kusto_parse_by_endpoint(endpoint: str, response_json: Any) -> Any:
         return response_json
 
+    async def execute_large_mgmt(self, body: bytes, properties: Any) -> Any:
+        """Run a management command whose JSON is made already; aiohttp warns of large texts."""
+        request = ExecuteRequestParams(
+            io.BytesIO(body),
+            None,
+            {**self._request_headers, "Content-Type": "application/json; charset=utf-8"},
+            "KPC.execute;",
+            properties,
+            self._mgmt_default_timeout,
+            self._mgmt_default_timeout,
+            self._client_server_delta,
+            self.client_details,
+        )
+        return await self._execute(self._mgmt_endpoint, request, properties)
+
 
 class SdkTransport:
     """Speaks to Kusto through `azure-kusto-data`.
@@ -60,6 +81,9 @@ class SdkTransport:
         credential: See `AsyncKustoSaver`.
         query_timeout: Seconds Kusto may work on a query.
         ingest_timeout: Seconds an ingest request may take.
+        ingestion: How rows are sent, see `SaverOptions`.
+        ingestion_uri: The Data Management endpoint, for queued ingestion.
+        max_in_flight: How many ingest requests there may be at a time.
     """
 
     def __init__(
@@ -69,12 +93,27 @@ class SdkTransport:
         credential: TokenCredential | str | None = None,
         query_timeout: float = 30.0,
         ingest_timeout: float = 60.0,
+        ingestion: Ingestion = "streaming",
+        ingestion_uri: str | None = None,
+        max_in_flight: int = 8,
     ) -> None:
         self._endpoint = endpoint
         self._credential = credential
         self._query_timeout = query_timeout
         self._ingest_timeout = ingest_timeout
-        self._client: KustoClient | None = None
+        self._ingestion: Ingestion = ingestion
+        self._ingestion_uri = parse_ingestion_uri(ingestion_uri, endpoint)
+        self._queue: QueuedSender | None = None
+        if ingestion == "queued":
+            self._queue = QueuedSender(
+                self._ingestion_uri,
+                endpoint.database,
+                self._queue_connection,
+                threads=max_in_flight,
+                timeout=ingest_timeout,
+            )
+        self._queue_credential: CredentialAdapter | None = None
+        self._client: _RawKustoClient | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def __repr__(self) -> str:
@@ -91,11 +130,15 @@ class SdkTransport:
             await self._guard(self._fetch_cloud_metadata, "query", self._query_timeout)
         client = await self._guard(self._make_client, "query", self._query_timeout)
         client.client_details.application_for_tracing = _APPLICATION
+        if self._queue is not None:
+            self._queue_credential = None  # one of another loop cannot be closed properly
+            await self._queue.open()
         self._client, self._loop = client, loop
         logger.debug("opened %r", self)
 
     async def aclose(self) -> None:
-        """Close the SDK's client."""
+        """Close the SDK's clients."""
+        await self._close_queue()
         client, self._client = self._client, None
         if client is not None:
             await client.close()  # type: ignore[no-untyped-call]  # the SDK is half typed
@@ -112,6 +155,13 @@ class SdkTransport:
             session: Any = client._session  # annotated with the sync kind too
             session.detach()
         logger.debug("dropped the client of another event loop")
+
+    async def _close_queue(self) -> None:
+        if self._queue is not None:
+            await self._queue.aclose()
+        credential, self._queue_credential = self._queue_credential, None
+        if credential is not None:
+            await credential.close()
 
     async def query(self, text: LiteralString, parameters: Mapping[str, str | int]) -> list[Table]:
         """See `Transport.query`."""
@@ -139,11 +189,40 @@ class SdkTransport:
 
     async def ingest(self, table: str, mapping: str, payload: bytes) -> None:
         """See `Transport.ingest`."""
-        client = self._opened()
-        if len(payload) > _OFF_LOOP_BYTES:
-            body = await anyio.to_thread.run_sync(_compress, payload)
+        if self._ingestion == "inline":
+            await self._ingest_inline(table, mapping, payload)
+        elif self._queue is not None:
+            self._opened()
+            await self._queue.send(table, mapping, payload)
         else:
-            body = _compress(payload)
+            await self._stream(table, mapping, payload)
+
+    async def _ingest_inline(self, table: str, mapping: str, payload: bytes) -> None:
+        """Send rows as the data of a management command."""
+        client = self._opened()
+        request, properties = self._request("ingest", table), self._command_properties()
+
+        def encode() -> bytes:
+            text = ingest_inline(table, mapping) + payload.decode()
+            command = {"db": self._endpoint.database, "csl": text}
+            return orjson.dumps({**command, "properties": properties.to_json()})
+
+        body = await self._maybe_off_loop(encode, payload)
+
+        async def send() -> None:
+            answer = read_command(await client.execute_large_mgmt(body, properties), request)
+            if all(record.get("ExtentId") == _NO_EXTENT for record in answer.records()):
+                raise RowsRejectedError(
+                    f"Kusto took no row of the {request} and gave no reason; check that the tables"
+                    " are those of provision.kql"
+                )
+
+        await self._guard(send, "ingest", self._ingest_timeout, table)
+
+    async def _stream(self, table: str, mapping: str, payload: bytes) -> None:
+        """Send rows by streaming ingestion."""
+        client = self._opened()
+        body = await self._maybe_off_loop(lambda: _compress(payload), payload)
 
         async def send() -> None:
             await client.execute_streaming_ingest(
@@ -158,13 +237,20 @@ class SdkTransport:
 
         await self._guard(send, "ingest", self._ingest_timeout, table)
 
-    def _opened(self) -> KustoClient:
+    @staticmethod
+    async def _maybe_off_loop(work: Callable[[], bytes], payload: bytes) -> bytes:
+        if len(payload) > _OFF_LOOP_BYTES:
+            return await anyio.to_thread.run_sync(work)
+        return work()
+
+    def _opened(self) -> _RawKustoClient:
         if self._client is None:
             raise SaverClosedError
         return self._client
 
     def _request(self, kind: Kind, table: str = "") -> Request:
-        return Request(kind, self._endpoint.uri, self._endpoint.database, table)
+        way: Ingestion = self._ingestion if kind == "ingest" else "streaming"
+        return Request(kind, self._endpoint.uri, self._endpoint.database, table, way)
 
     async def _guard(
         self, send: Callable[[], Awaitable[T]], kind: Kind, timeout: float, table: str = ""
@@ -192,6 +278,21 @@ class SdkTransport:
             endpoint.uri, CredentialAdapter(self._credential)
         )
 
+    def _queue_connection(self, loop: asyncio.AbstractEventLoop) -> KustoConnectionStringBuilder:
+        """The same identity for the Data Management endpoint, whose client blocks."""
+        endpoint, uri = self._endpoint, self._ingestion_uri
+        if endpoint.connection_string is not None and self._credential is None:
+            found = KustoConnectionStringBuilder(endpoint.connection_string)
+            found["Data Source"] = uri
+        elif not uri.startswith("https://"):
+            found = KustoConnectionStringBuilder.with_no_authentication(uri)
+        else:
+            self._queue_credential = self._queue_credential or CredentialAdapter(self._credential)
+            blocking = BlockingCredential(self._queue_credential, loop)
+            found = KustoConnectionStringBuilder.with_azure_token_credential(uri, blocking)
+        found.application_for_tracing = _APPLICATION
+        return found
+
     def _query_properties(self) -> Any:
         properties: Any = ClientRequestProperties()  # type: ignore[no-untyped-call]  # as above
         timeout = timedelta(seconds=self._query_timeout)
@@ -202,8 +303,14 @@ class SdkTransport:
             properties.set_option("queryconsistency", "strongconsistency")
         return properties
 
-    async def _make_client(self) -> KustoClient:
-        client: KustoClient = _RawKustoClient(self._connection_string())
+    def _command_properties(self) -> Any:
+        properties: Any = ClientRequestProperties()  # type: ignore[no-untyped-call]  # as above
+        timeout = timedelta(seconds=self._ingest_timeout)
+        properties.set_option(ClientRequestProperties.request_timeout_option_name, timeout)
+        return properties
+
+    async def _make_client(self) -> _RawKustoClient:
+        client: _RawKustoClient = _RawKustoClient(self._connection_string())
         return client
 
     async def _fetch_cloud_metadata(self) -> None:

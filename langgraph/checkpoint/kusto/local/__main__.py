@@ -51,6 +51,8 @@ def main(arguments: list[str] | None = None) -> int:
             roles=set(options.role) if options.role else None,
             token=options.token,
             allow_remote=options.allow_remote,
+            azurite=options.azurite,
+            queue_delay=options.queue_delay,
         )
         if options.allow_remote:
             print(
@@ -107,6 +109,14 @@ def _parser() -> argparse.ArgumentParser:
     add("--no-streaming", action="store_true", help="switch streaming ingestion off")
     add("--schema-cache", action="store_true", help="ingest by an old schema until it is cleared")
     add("--role", action="append", choices=ROLES, help="a role of every caller (default: admin)")
+    add("--azurite", metavar="URL", help="blob service of an Azurite, for queued ingestion")
+    add(
+        "--queue-delay",
+        type=_seconds,
+        default=0.0,
+        metavar="SECONDS",
+        help="how long queued rows wait before they are ingested (default: %(default)s)",
+    )
     add("--token", help="bearer token that every request must carry")
     return parser
 

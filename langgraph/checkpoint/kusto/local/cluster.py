@@ -13,13 +13,15 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from . import expiry, ingest, policies
+from .azurite import Azurite
 from .catalog import Catalog
 from .clock import TICKS_PER_SECOND, ServerClock
 from .commands import CommandContext, CommandResult, execute
+from .commands.ingestion_resources import is_of_data_management
 from .errors import ServiceError, entity_not_found, query_error, streaming_request
 from .kql import KqlError, ResultTable, run_query
 from .moments import Moments, stamped_by
@@ -44,6 +46,7 @@ class Settings:
     streaming: bool = True
     schema_cache: bool = False
     roles: frozenset[str] = frozenset({"admin"})
+    azurite: Azurite | None = None
 
 
 class Cluster:
@@ -109,6 +112,9 @@ class Cluster:
         Raises:
             ServiceError: it is not understood, not allowed, or fails.
         """
+        if is_of_data_management(request.text):
+            # Of no database: clients name the one that every Data Management service has.
+            request = replace(request, database=self.settings.database)
         database = self.catalog.database(request.database)
         started = self.clock.now()
         try:
@@ -164,6 +170,25 @@ class Cluster:
             )
         return self._submit(found, rows if only_first is None else rows[: only_first(len(rows))])
 
+    def ingest_queued(
+        self, database: str, table: str, format_: str, mapping: str | None, body: bytes
+    ) -> Future[int]:
+        """Submit the rows of a queued blob; no streaming policy and no schema cache matters.
+
+        Raises:
+            ServiceError: the body, the database, the table or the mapping is not right.
+        """
+        schema = self.catalog.database(database)
+        found = schema.tables.get(table)
+        if found is None:
+            raise entity_not_found("Table", table)
+        format_ = ingest.format_named(format_)
+        named = ingest.mapping_named(schema, found, format_, mapping)
+        try:
+            return self._submit(found, ingest.rows_of(found, named, format_, body))
+        except ingest.IngestError as error:
+            raise ingest.refused(error) from error
+
     def advance(self, days: float) -> int:
         """Set the server's clock forward, apply retention, and return how many rows it dropped."""
         self.clock.advance(days)
@@ -218,6 +243,8 @@ class Cluster:
             streaming=self.settings.streaming,
             clear_schema_cache=self.clear_schema_cache,
             now=self.clock.now,
+            append=self._submit,
+            azurite=self.settings.azurite,
             read_only=request.read_only,
         )
 

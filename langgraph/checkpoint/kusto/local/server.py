@@ -26,9 +26,11 @@ from types import TracebackType
 from aiohttp import web
 
 from .app import RestApi
+from .azurite import Azurite
 from .cluster import Cluster, Settings
 from .errors import LocalKustoError
 from .faults import Faults
+from .queued import QueuedIngestion
 from .roles import checked_roles
 from .storage import Storage
 from .traffic import RequestLog
@@ -65,6 +67,11 @@ class LocalKusto:
         roles: the roles of every caller; None is admin.
         token: the bearer token every request must carry; None needs none.
         allow_remote: listen on an address that other machines can reach, without authentication.
+        azurite: the URL of the blob service of an Azurite, its queues and tables being on the two
+            ports after that: queued ingestion goes through it, for one
+            server at a time. None: there is none.
+        queue_delay: seconds that queued rows wait before they are ingested, as Kusto's batching
+            makes them.
 
     Attributes:
         faults: trouble on demand, see `Faults.add`.
@@ -86,6 +93,8 @@ class LocalKusto:
         roles: set[str] | frozenset[str] | None = None,
         token: str | None = None,
         allow_remote: bool = False,
+        azurite: str | None = None,
+        queue_delay: float = 0.0,
     ) -> None:
         if not database or not database.strip():
             raise LocalKustoError("the database needs a name")
@@ -98,6 +107,8 @@ class LocalKusto:
             raise LocalKustoError("turbulence and visibility are decided by a seed; give one")
         if not visibility >= 0:
             raise LocalKustoError(f"visibility is a number of seconds from 0, not {visibility}")
+        if not queue_delay >= 0:
+            raise LocalKustoError(f"queue_delay is a number of seconds from 0, not {queue_delay}")
         self.database = database
         self._turbulence = turbulence
         self.faults = Faults(seed)
@@ -113,7 +124,9 @@ class LocalKusto:
             streaming=streaming,
             schema_cache=schema_cache,
             roles=checked_roles(roles),
+            azurite=None if azurite is None else Azurite.at(azurite),
         )
+        self._queue_delay = queue_delay
         self._running: _Running | None = None
         self._thread: _ServerThread | None = None
 
@@ -125,6 +138,14 @@ class LocalKusto:
     def url(self) -> str:
         """The cluster URI; the server must be running."""
         return self._entered().url
+
+    @property
+    def queue(self) -> QueuedIngestion:
+        """What takes queued messages; the server must be running, with `azurite`."""
+        queue = self._entered().queue
+        if queue is None:
+            raise LocalKustoError("the local server has no queue; give it azurite=")
+        return queue
 
     @property
     def cluster(self) -> Cluster:
@@ -228,7 +249,9 @@ class _Running:
         runner: web.AppRunner,
         executor: ThreadPoolExecutor,
         folder: Path | None,
+        queue: QueuedIngestion | None,
     ) -> None:
+        self.queue = queue
         self.url = url
         self.cluster = cluster
         self._runner = runner
@@ -245,9 +268,13 @@ class _Running:
         executor = ThreadPoolExecutor(WORKERS, thread_name_prefix="local-kusto")
         loop = asyncio.get_running_loop()
         opened = False
+        queue: QueuedIngestion | None = None
         try:
             await loop.run_in_executor(executor, cluster.open)
             opened = True
+            if settings.azurite is not None:
+                queue = QueuedIngestion(settings.azurite, cluster, executor, local._queue_delay)
+                await queue.start()
             api = RestApi(cluster, executor, local.faults, local.requests, local._token)
             # Bodies are unpacked in a worker thread and never beyond their limit: not by aiohttp.
             runner = web.AppRunner(
@@ -264,15 +291,19 @@ class _Running:
                 await runner.cleanup()
                 raise
         except BaseException:
+            if queue is not None:
+                await queue.stop()
             if opened:
                 await loop.run_in_executor(executor, cluster.close)
             executor.shutdown(wait=False)
             _remove(folder)
             raise
-        return cls(url, cluster, runner, executor, folder)
+        return cls(url, cluster, runner, executor, folder, queue)
 
     async def stop(self) -> None:
         await self._runner.cleanup()
+        if self.queue is not None:
+            await self.queue.stop()
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(None, self._finish)
 

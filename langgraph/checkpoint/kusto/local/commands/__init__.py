@@ -9,6 +9,7 @@ from __future__ import annotations
 from . import (  # noqa: F401  (imported to register their commands)
     data,
     functions,
+    ingestion_resources,
     mappings,
     policies,
     script,

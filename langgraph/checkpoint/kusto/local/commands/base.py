@@ -11,9 +11,11 @@ whole text was understood is `run` called. So nothing changes before the last wo
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..azurite import Azurite
 from ..catalog import Catalog
 from ..cursor import Cursor
 from ..errors import bad_request, entity_not_found, query_error
@@ -41,6 +43,10 @@ class CommandContext:
     streaming: bool
     clear_schema_cache: Callable[[], None]
     now: Callable[[], int]
+    append: Callable[[Table, list[Row]], Future[int]]
+    """Writes rows as they arrive by ingestion, visible when the server's seed says so."""
+    azurite: Azurite | None = None
+    """The storage of queued ingestion, if there is one."""
     read_only: bool = False
 
     @property
