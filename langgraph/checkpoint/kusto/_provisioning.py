@@ -15,6 +15,7 @@ import orjson
 from . import _kql, _schema
 from ._core import Core
 from ._schema import CHECKPOINTS, LATEST, TABLES, Table
+from ._transport import understood
 from .errors import (
     QueryFailedError,
     SchemaTooOldError,
@@ -37,6 +38,11 @@ async def check(core: Core) -> None:
         SchemaTooOldError: A column or an ingestion mapping of this version is missing.
         StreamingDisabledError: A table does not take streaming ingestion.
     """
+    with understood():
+        await _check(core)
+
+
+async def _check(core: Core) -> None:
     database = await _read_schema(core)
     tables = database.get("Tables") or {}
     views = database.get("MaterializedViews") or {}
@@ -142,12 +148,13 @@ async def _check_streaming(core: Core, table: Table, database: str) -> None:
 
 async def provision(core: Core) -> None:
     """Create what is missing and set what differs; safe to run again and at the same time."""
-    for command in _schema.commands():
-        if command == _schema.create_view():
-            await _create_view(core)
-        else:
-            await core.command(command)
-    await _clear_schema_cache(core)
+    with understood():
+        for command in _schema.commands():
+            if command == _schema.create_view():
+                await _create_view(core)
+            else:
+                await core.command(command)
+        await _clear_schema_cache(core)
 
 
 async def _create_view(core: Core) -> None:

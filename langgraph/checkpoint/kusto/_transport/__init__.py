@@ -7,6 +7,7 @@ nothing but the errors of `errors.py`.
 from __future__ import annotations
 
 from ._protocol import Table, Transport
+from .answers import understood
 from .credentials import TokenCredential, check_credential
 from .endpoint import Endpoint, no_endpoint_error, parse_endpoint
 from .sdk import SdkTransport
@@ -20,4 +21,5 @@ __all__ = [
     "check_credential",
     "no_endpoint_error",
     "parse_endpoint",
+    "understood",
 ]

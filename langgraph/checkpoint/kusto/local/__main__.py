@@ -12,7 +12,7 @@ import logging
 import math
 import signal
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .server import LocalKusto
@@ -52,6 +52,8 @@ def main(arguments: list[str] | None = None) -> int:
             token=options.token,
             allow_remote=options.allow_remote,
         )
+        for fault in options.fault or ():
+            local.faults.add(**fault)
         if options.allow_remote:
             print(
                 f"warning: listening on {options.host}: everybody who can reach it can read and "
@@ -84,6 +86,7 @@ def _on_signals(stopping: asyncio.Event) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
+    from .fault_specs import FORM
     from .roles import ROLES
 
     parser = argparse.ArgumentParser(
@@ -107,6 +110,13 @@ def _parser() -> argparse.ArgumentParser:
     add("--no-streaming", action="store_true", help="switch streaming ingestion off")
     add("--schema-cache", action="store_true", help="ingest by an old schema until it is cleared")
     add("--role", action="append", choices=ROLES, help="a role of every caller (default: admin)")
+    add(
+        "--fault",
+        action="append",
+        type=_fault,
+        metavar="SPEC",
+        help=f"trouble on demand, repeatable: {FORM}",
+    )
     add("--token", help="bearer token that every request must carry")
     return parser
 
@@ -115,6 +125,15 @@ def _port(text: str) -> int:
     if not (text.isascii() and text.isdigit()) or int(text) > 65_535:
         raise argparse.ArgumentTypeError(f"{text!r} is no port; use 1 to 65535, or 0 for any")
     return int(text)
+
+
+def _fault(text: str) -> dict[str, Any]:
+    from .fault_specs import parse_fault
+
+    try:
+        return parse_fault(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _seconds(text: str) -> float:

@@ -16,7 +16,7 @@ from typing import Any
 
 from ..catalog import Catalog
 from ..cursor import Cursor
-from ..errors import bad_request, entity_not_found, query_error
+from ..errors import ServiceError, bad_request, entity_not_found, query_error
 from ..kql import Column, KqlError, ResultTable, run_query
 from ..operations import Operation, Operations
 from ..roles import Access, require
@@ -42,6 +42,7 @@ class CommandContext:
     clear_schema_cache: Callable[[], None]
     now: Callable[[], int]
     read_only: bool = False
+    script_error: Callable[[int], ServiceError | None] = lambda _: None
 
     @property
     def current(self) -> Database:
