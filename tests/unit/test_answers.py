@@ -9,9 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from langgraph.checkpoint.kusto._transport import Table
-from langgraph.checkpoint.kusto._transport.answers import read_command, read_query
+from langgraph.checkpoint.kusto._transport.answers import (
+    check_acknowledgement,
+    read_command,
+    read_query,
+    understood,
+)
 from langgraph.checkpoint.kusto._transport.failures import Request
 from langgraph.checkpoint.kusto.errors import (
+    InvalidConfigError,
     KustoCheckpointError,
     MalformedResponseError,
     QueryFailedError,
@@ -40,7 +46,7 @@ def table(rows: list[Any], kind: str = "PrimaryResult", names: str = "a b") -> d
         "TableId": 1,
         "TableKind": kind,
         "TableName": kind,
-        "Columns": [{"ColumnName": name, "ColumnType": "string"} for name in names.split()],
+        "Columns": [{"ColumnName": name, "ColumnType": "dynamic"} for name in names.split()],
         "Rows": rows,
     }
 
@@ -205,3 +211,93 @@ def test_the_first_table_of_a_command() -> None:
 def test_commands_that_failed(body: Any, error: type[KustoCheckpointError], message: str) -> None:
     with pytest.raises(error, match=message):
         read_command(body, COMMAND)
+
+
+# ----------------------------------------------------------------------------------- what is inside
+
+
+def typed(kind: str, *cells: Any) -> dict[str, Any]:
+    found = table([[cell] for cell in cells], names="a")
+    return {**found, "Columns": [{"ColumnName": "a", "ColumnType": kind}]}
+
+
+@pytest.mark.parametrize(
+    ("kind", "cells"),
+    [
+        ("string", ["", "x"]),
+        ("long", [1, None, 2**63 - 1]),
+        ("int", [1, None]),
+        ("bool", [True, False, 0, 1, None]),
+        ("datetime", ["2026-01-02T03:04:05Z", None]),
+        ("timespan", ["00:00:01", None]),
+        ("guid", ["11111111-2222-3333-4444-555555555555", None]),
+        ("real", [1, 1.5, "NaN", None]),
+        ("decimal", ["1.10", None]),
+        ("dynamic", [1, "x", [1], {"a": 1}, None, True]),
+        ("of tomorrow", [1, "x"]),
+    ],
+)
+def test_cells_as_json_writes_them(kind: str, cells: list[Any]) -> None:
+    (found,) = read_query(answer(typed(kind, *cells)), QUERY)
+    assert found.rows == [[cell] for cell in cells]
+
+
+@pytest.mark.parametrize(
+    ("kind", "cell", "name"),
+    [
+        ("string", None, "NoneType"),
+        ("string", 5, "int"),
+        ("string", ["x"], "list"),
+        ("long", "5", "str"),
+        ("long", 5.0, "float"),
+        ("long", True, "bool"),
+        ("int", {"a": 1}, "dict"),
+        ("bool", "true", "str"),
+        ("datetime", 5, "int"),
+        ("timespan", 1.5, "float"),
+        ("guid", [], "list"),
+    ],
+)
+def test_cells_of_another_type(kind: str, cell: Any, name: str) -> None:
+    with pytest.raises(MalformedResponseError, match=f"has a {name} in column 'a'"):
+        read_query(answer(typed(kind, *([] if kind == "string" else [None]), cell)), QUERY)
+
+
+def test_columns_without_a_name() -> None:
+    with pytest.raises(MalformedResponseError, match="a column without a name"):
+        read_query([{**table([]), "Columns": [None]}, completion()], QUERY)
+
+
+def test_a_table_is_not_taken_for_another() -> None:
+    empty = Table(("a", "b"), [])
+    assert empty.records("a", "b") == []
+    with pytest.raises(KeyError, match="c"):
+        empty.records("a", "c")
+
+
+@pytest.mark.parametrize(
+    "body", [None, [], 5, "", {}, {"Tables": None}, {"Tables": [], "Exceptions": ["x"]}]
+)
+def test_what_is_no_acknowledgement(body: Any) -> None:
+    with pytest.raises(ValueError, match=r"no table of what was ingested|x"):
+        check_acknowledgement(body)
+
+
+def test_an_acknowledgement() -> None:
+    check_acknowledgement({"Tables": [v1([["x"]])]})
+
+
+@pytest.mark.parametrize("kind", [KeyError, IndexError, AttributeError, TypeError, ValueError])
+def test_what_cannot_be_read_out_of_an_answer(kind: type[Exception]) -> None:
+    with pytest.raises(MalformedResponseError) as caught, understood():
+        raise kind("x" * 1_000)
+    assert f"({kind.__name__}: " in str(caught.value)
+    assert len(str(caught.value)) < 500
+    assert isinstance(caught.value.__cause__, kind)
+
+
+@pytest.mark.parametrize("error", [QueryFailedError("x"), InvalidConfigError("x"), OSError("x")])
+def test_what_is_understood_already(error: Exception) -> None:
+    with pytest.raises(type(error)) as caught, understood():
+        raise error
+    assert caught.value is error

@@ -71,6 +71,18 @@ async def test_a_token_of_any_credential(kind: type[Any]) -> None:
     assert len(fake.asked) == 1
 
 
+async def test_a_token_that_was_refused_is_forgotten() -> None:
+    fake = AsyncFake()
+    adapter = CredentialAdapter(fake)
+    assert not adapter.keeps_any
+    first = await adapter.get_token(SCOPE)
+    assert adapter.keeps_any
+    adapter.forget()
+    assert not adapter.keeps_any
+    assert await adapter.get_token(SCOPE) != first
+    assert len(fake.asked) == 2
+
+
 async def test_only_a_sync_credential_is_asked_off_the_loop() -> None:
     for fake in (SyncFake(), AsyncFake(), AwaitableFake()):
         await CredentialAdapter(fake).get_token(SCOPE)

@@ -101,7 +101,7 @@ def learn(
     `newest_id` is what the view calls the newest: a row that the table shows and the view does not
     has to stay in the overlay, else the newest checkpoint would be an older one for a moment.
     """
-    tombstones = tombstones_from_rows(stones.records())
+    tombstones = tombstones_from_rows(stones.records("tombstone_id"))
     deaths = learn_deaths(core, tombstones)
     core.memory.manifests.note_ingested(ingestion_times(blobs.records()))
     _drop_shown(core, heads, blobs, writes, tombstones, newest_id)
@@ -139,7 +139,7 @@ def _drop_shown(
     overlay = core.memory.overlay
     shown = [
         record["submission_id"]
-        for record in heads.records()
+        for record in heads.records("checkpoint_id")
         if record["checkpoint_id"] <= newest_id
     ]
     shown += [stone.tombstone_id for stone in tombstones]
@@ -148,7 +148,7 @@ def _drop_shown(
         (writes, "submission_id", "submission_row"),
     ):
         seen: dict[str, set[int]] = {}
-        for record in table.records():
+        for record in table.records(identity, part):
             seen.setdefault(record[identity], set()).add(record[part])
         shown += [name for name, parts in seen.items() if len(parts) == overlay.row_count_of(name)]
     overlay.remove(name for name in shown if overlay.is_acknowledged(name))

@@ -30,7 +30,7 @@ from ._retry import RetryPolicy, run
 from ._rows import BlobRef, CheckpointKey, CheckpointParts, CheckpointPlan, plan_checkpoint
 from ._schema import BLOBS, CHECKPOINTS, TOMBSTONES, WRITES
 from ._tombstones import Deaths, Tombstone, tombstones_from_rows
-from ._transport import Table, Transport
+from ._transport import Table, Transport, understood
 from ._values import OFF_LOOP_BYTES, Encoded, Line, encode_value
 from ._visibility import Visibility
 from ._writer import Writer
@@ -254,13 +254,14 @@ class Core:
 
     async def _find_epoch(self, key: CheckpointKey) -> str | None:
         """Ask Kusto for the epoch of a checkpoint; a living copy before a dead one."""
-        stored, stones = await self.query(
-            _kql.FIND_EPOCH,
-            {"p_thread": key.thread_id, "p_ns": key.checkpoint_ns, "p_id": key.checkpoint_id},
-        )
-        deaths = Deaths.of(tombstones_from_rows(stones.records()))
+        with understood():
+            stored, stones = await self.query(
+                _kql.FIND_EPOCH,
+                {"p_thread": key.thread_id, "p_ns": key.checkpoint_ns, "p_id": key.checkpoint_id},
+            )
+            deaths = Deaths.of(tombstones_from_rows(stones.records()))
+            found = sorted(row["epoch"] for row in stored.records() if row["epoch"])
         self.memory.epochs.kill(deaths.epochs)
-        found = sorted(record["epoch"] for record in stored.records() if record["epoch"])
         living = [epoch for epoch in found if not self.memory.epochs.is_killed(epoch)]
         if not found:
             return None

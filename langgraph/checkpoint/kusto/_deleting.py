@@ -24,6 +24,7 @@ from ._tombstones import (
     run_items,
     tombstones_from_rows,
 )
+from ._transport import understood
 
 _PAGE_BYTES = 200_000
 
@@ -33,9 +34,11 @@ async def delete_thread(core: Core, thread_id: str, reason: str = "delete_thread
     core.raise_failures()
     view = core.memory.overlay.view(thread_id)
     parameters = {"p_thread": thread_id, "p_dead": view.deaths_parameter}
-    found, stones = await core.query(_kql.READ_EPOCHS, parameters)
-    killed = view.deaths.epochs | learn_deaths(core, tombstones_from_rows(stones.records())).epochs
-    alive = {record["epoch"] for record in found.records()} | view.epochs()
+    with understood():
+        found, stones = await core.query(_kql.READ_EPOCHS, parameters)
+        tombstones = tombstones_from_rows(stones.records("tombstone_id"))
+        alive = {record["epoch"] for record in found.records("epoch")} | view.epochs()
+    killed = view.deaths.epochs | learn_deaths(core, tombstones).epochs
     alive -= killed
     if alive:
         await core.bury(thread_id, EPOCHS, sorted(alive), 0, reason)
@@ -48,9 +51,10 @@ async def delete_runs(core: Core, run_ids: Iterable[str]) -> list[str]:
     wanted = sorted(set(run_ids))
     found: dict[str, set[str]] = {}
     for page in _pages(wanted):
-        (rows,) = await core.query(_kql.FIND_RUNS, {"p_runs": ",".join(run_items(page))})
-        for record in rows.records():
-            found.setdefault(record["thread_id"], set()).add(record["run_id"])
+        with understood():
+            (rows,) = await core.query(_kql.FIND_RUNS, {"p_runs": ",".join(run_items(page))})
+            for record in rows.records("thread_id", "run_id"):
+                found.setdefault(record["thread_id"], set()).add(record["run_id"])
     view = core.memory.overlay.view()
     own = [(row.key.thread_id, row.run_id) for row in view.checkpoints]
     own += [(item.key.thread_id, item.run_id) for item in view.submissions]
@@ -82,19 +86,21 @@ async def delete_checkpoint(core: Core, key: CheckpointKey) -> bool:
     """Kill a checkpoint as far as it was written by now; tell whether there was one."""
     core.raise_failures()
     view = core.memory.overlay.view(key.thread_id)
-    stored, writes, stones = await core.query(
-        _kql.FIND_COPIES,
-        {
-            "p_thread": key.thread_id,
-            "p_ns": key.checkpoint_ns,
-            "p_id": key.checkpoint_id,
-            **deaths_parameters(view),
-        },
-    )
-    view = view.without(learn_deaths(core, tombstones_from_rows(stones.records())))
-    times = [row["written_at"] for row in writes.records() if row["written_at"]]
-    last = max(map(parse_ticks, times), default=0)
-    epochs = {row["epoch"]: parse_ticks(row["written_at"]) for row in stored.records()}
+    with understood():
+        stored, writes, stones = await core.query(
+            _kql.FIND_COPIES,
+            {
+                "p_thread": key.thread_id,
+                "p_ns": key.checkpoint_ns,
+                "p_id": key.checkpoint_id,
+                **deaths_parameters(view),
+            },
+        )
+        tombstones = tombstones_from_rows(stones.records("tombstone_id"))
+        times = [row["written_at"] for row in writes.records("written_at") if row["written_at"]]
+        last = max(map(parse_ticks, times), default=0)
+        epochs = {row["epoch"]: parse_ticks(row["written_at"]) for row in stored.records("epoch")}
+    view = view.without(learn_deaths(core, tombstones))
     for own in view.checkpoints:
         if own.key == key:
             epochs[own.epoch] = max(epochs.get(own.epoch, 0), own.written_at)

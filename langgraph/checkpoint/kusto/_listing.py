@@ -39,6 +39,7 @@ from ._rows import (
     metadata_from_cell,
 )
 from ._tombstones import tombstones_from_rows
+from ._transport import understood
 from ._values import Encoded, decode_value
 from .errors import (
     IncompleteCheckpointError,
@@ -128,10 +129,12 @@ async def list_page(
         cursor=cursor is not None,
         metadata=metadata,
     )
-    rows, stones = await core.query(text, _parameters(scope, cursor, view))
-    deaths = learn_deaths(core, tombstones_from_rows(stones.records()))
-    records = rows.records()
-    entries = {entry.key: entry for entry in map(_entry_from_row, records)}
+    with understood():
+        rows, stones = await core.query(text, _parameters(scope, cursor, view))
+        tombstones = tombstones_from_rows(stones.records("tombstone_id"))
+        records = rows.records("total_bytes")
+        entries = {entry.key: entry for entry in map(_entry_from_row, records)}
+    deaths = learn_deaths(core, tombstones)
     boundary = None
     if len(records) == _kql.LIST_PAGE_ROWS:
         boundary = _key_of(records[-1])
@@ -244,16 +247,17 @@ async def _read_together(
         tables = await core.query(_kql.read_many(thread=thread_id is not None), parameters)
     except ResultTooLargeError:  # blobs that landed several times; each is read alone
         return {}
-    marks, heads, haunts, blobs, writes, stones = tables
-    view = view.without(learn(core, heads, blobs, writes, stones))
-    haunted = {_key_of(record) for record in haunts.records()}
-    if not marks.records()[0]["fits"]:
-        return {}
-    shown = {row.submission_id: row for row in map(checkpoint_from_row, heads.records())}
-    stored_blobs = {**blobs_from_rows(blobs.records()), **view.blobs}
-    by_key: dict[CheckpointKey, list[WriteSubmission]] = {}
-    for submission in submissions_from_rows(writes.records()):
-        by_key.setdefault(submission.key, []).append(submission)
+    with understood():
+        marks, heads, haunts, blobs, writes, stones = tables
+        view = view.without(learn(core, heads, blobs, writes, stones))
+        haunted = {_key_of(record) for record in haunts.records("thread_id")}
+        if not marks.records()[0]["fits"]:
+            return {}
+        shown = {row.submission_id: row for row in map(checkpoint_from_row, heads.records())}
+        stored_blobs = {**blobs_from_rows(blobs.records()), **view.blobs}
+        by_key: dict[CheckpointKey, list[WriteSubmission]] = {}
+        for submission in submissions_from_rows(writes.records()):
+            by_key.setdefault(submission.key, []).append(submission)
     whole: dict[CheckpointKey, RawCheckpoint] = {}
     for entry in entries:
         head = shown.get(entry.submission_id)

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from ._assembly import MissingPartsError
 from ._core import Core
+from ._transport import understood
 from .errors import IncompleteCheckpointError
 
 logger = logging.getLogger(__name__)
@@ -31,7 +32,8 @@ async def until_whole(core: Core, what: str, attempt: Callable[[], Awaitable[T]]
     pause = _FIRST_PAUSE_SECONDS
     while True:
         try:
-            return await attempt()
+            with understood():
+                return await attempt()
         except MissingPartsError as missing:
             if loop.time() + pause > deadline:
                 raise IncompleteCheckpointError(

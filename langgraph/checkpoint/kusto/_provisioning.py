@@ -16,6 +16,7 @@ from . import _kql, _schema
 from ._core import Core
 from ._retention import Periods, periods_from
 from ._schema import CHECKPOINTS, LATEST, TABLES, Table
+from ._transport import understood
 from .errors import (
     QueryFailedError,
     RetentionTooShortError,
@@ -52,6 +53,11 @@ async def check(core: Core) -> None:
         StreamingDisabledError: A table does not take streaming ingestion, which the saver uses.
         RetentionTooShortError: Threads in use would lose parts.
     """
+    with understood():
+        await _check(core)
+
+
+async def _check(core: Core) -> None:
     database = await _read_schema(core)
     missing = _missing(database)
     if missing:
@@ -189,17 +195,18 @@ async def provision(core: Core) -> None:
     """
     streaming = core.options.ingestion == "streaming"
     left_out = () if streaming else tuple(_schema.enable_streaming(table) for table in TABLES)
-    missing = _missing(await _read_schema(core))
-    for command in _schema.commands():
-        if command == _schema.create_view():
-            await _create_view(core)
-        elif command not in left_out:
-            await core.command(command)
-    if streaming:
-        await _clear_schema_cache(core)
-    logger.info(
-        "the database has what this version needs; created: %s", ", ".join(missing) or "nothing"
-    )
+    with understood():
+        missing = _missing(await _read_schema(core))
+        for command in _schema.commands():
+            if command == _schema.create_view():
+                await _create_view(core)
+            elif command not in left_out:
+                await core.command(command)
+        if streaming:
+            await _clear_schema_cache(core)
+        logger.info(
+            "the database has what this version needs; created: %s", ", ".join(missing) or "nothing"
+        )
 
 
 async def _create_view(core: Core) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import datetime as dt
 import gzip
 from pathlib import Path
+from typing import Any
 
 import pytest
 from azure.kusto.data.exceptions import KustoApiError, KustoMultiApiError, KustoServiceError
@@ -161,6 +162,41 @@ async def test_a_result_that_is_too_large_fails_inside_200(client: Client) -> No
     assert len(await client.query(query, options)) == 1500
     assert len(await client.query(query, {"query_take_max_records": 3})) == 3
     assert len(await client.query(query, {"notruncation": True})) == 2000
+
+
+async def test_the_limits_of_a_result_are_those_of_kusto(client: Client) -> None:
+    """500,000 rows and 64 MB, when nobody asks for others."""
+
+    async def rows(text: str) -> list[Any]:
+        _, frames, _ = await post(client.local, "/v2/rest/query", {"db": "Db", "csl": text})
+        found: list[Any] = frames[2]["Rows"]
+        return found
+
+    *whole, error = await rows("range n from 1 to 500001 step 1 | project x = 1")
+    assert len(whole) == 500_000
+    assert "more than 500000 records or 67108864 bytes" in str(error["OneApiErrors"])
+    wide = "range n from 1 to {} step 1 | project s = strrep(strrep('x', 1000), 1000)"
+    assert [len(row) for row in await rows(wide.format(67))] == [1] * 67
+    (error,) = await rows(wide.format(68))
+    assert "80DA0003" in str(error["OneApiErrors"])
+
+
+async def test_an_unknown_content_encoding_is_refused(client: Client) -> None:
+    path = "/v1/rest/ingest/Db/T?streamFormat=multijson"
+    for encoding in ("br", "deflate", "gzip, gzip"):
+        status, body, _ = await post(
+            client.local, path, {"a": "x"}, **{"Content-Encoding": encoding}
+        )
+        assert status == 400
+        assert "use gzip" in body["error"]["@message"]
+    assert await client.query("T | count") == [[0]]
+
+
+async def test_names_have_a_length(client: Client) -> None:
+    await client.run(f".create table ['{'x' * 1024}'] (a:string)", f".drop table {'x' * 1024}")
+    for name in ("['']", f"['{'x' * 1025}']", "x" * 1025):
+        with pytest.raises(KustoApiError, match="A name has 1 to 1024 characters"):
+            await client.run(f".create table {name} (a:string)")
 
 
 async def test_a_query_that_takes_too_long_times_out(client: Client) -> None:

@@ -31,6 +31,10 @@ SERVERS: dict[str, list[str]] = {
     "place": ["--host", "127.0.0.1", "--database", "My Db", "--seed", "7", "--schema-cache"],
     "troubled": ["--seed", "1", "--turbulence"],
     "late": ["--seed", "1", "--visibility", "3600"],
+    "faulty": [
+        *("--fault", "status:429,endpoint=ingest,table=Throttled,retry_after=7"),
+        *("--fault", "status:504,endpoint=query,times=2"),
+    ],
     "strict": ["--no-streaming", "--token", TOKEN, "--role", "viewer", "--role", "monitor"],
 }
 
@@ -180,6 +184,34 @@ def test_visibility(servers: dict[str, Server]) -> None:
     assert set(shown) <= {0, 5}
 
 
+def test_fault(servers: dict[str, Server]) -> None:
+    """For ever, or as often as it says; only for the requests that are meant."""
+    faulty = servers["faulty"]
+    faulty.make_table("Throttled")
+    faulty.make_table("T")
+    assert [faulty.ingest("Throttled", {"n": 1}) for _ in range(3)] == [429, 429, 429]
+    assert faulty.ingest("T", {"n": 1}) == 200
+    body = json.dumps({"db": faulty.database, "csl": "T"})
+    statuses = [faulty.send("/v2/rest/query", body, {})[0] for _ in range(3)]
+    assert statuses == [504, 504, 200]
+    request = urllib.request.Request(
+        f"{faulty.url}/v1/rest/ingest/{faulty.database}/Throttled?streamFormat=json", b"{}"
+    )
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(request, timeout=60)
+    with refused.value as answer:
+        assert answer.headers["Retry-After"] == "7"
+
+
+def test_help_says_what_a_fault_is(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        command_line.main(["--help"])
+    assert ended.value.code == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "--fault SPEC trouble on demand, repeatable: ACTION[:VALUE][,NAME=VALUE]..." in printed
+    assert "status, latency, stall, reset, cut, prefix, duplicate, partial, script" in printed
+
+
 def test_token(servers: dict[str, Server]) -> None:
     strict = servers["strict"]
     assert strict.command(".show tables") == 401
@@ -235,6 +267,12 @@ REFUSED: list[tuple[list[str], str]] = [
     (["--no-streaming=1"], "argument --no-streaming: ignored explicit argument '1'"),
     (["--schema-cache=1"], "argument --schema-cache: ignored explicit argument '1'"),
     (["--allow-remote=1"], "argument --allow-remote: ignored explicit argument '1'"),
+    (["--fault"], "argument --fault: expected one argument"),
+    (["--fault", "explode"], "argument --fault: a fault is one of status, latency, stall, reset,"),
+    (
+        ["--fault", "stall", "--fault", "status:503,chance=1"],
+        "argument --fault: 'chance=1' is no setting of status; it takes status, when, permanent,",
+    ),
     (["--retention", "1"], "unrecognized arguments: --retention 1"),
 ]
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from functools import partial
 
 import pytest
 
+from langgraph.checkpoint.kusto.local.fault_kinds import ACTIONS, ENDPOINTS
 from langgraph.checkpoint.kusto.local.faults import Faults
 
 
@@ -50,20 +51,87 @@ def test_chance_follows_the_seed() -> None:
     assert 5 < sum(hits(1)) < 35
 
 
-@pytest.mark.parametrize(
-    "wrong", [{"action": "explode"}, {"status": 999}, {"when": "during"}, {"endpoint": "blob"}]
-)
-def test_wrong_faults_are_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"a fault is one of|the endpoints are"):
-        Faults(None).add(**{"action": "status", **wrong})
-
-
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 413, 429, 500, 503, 504, 520])
 def test_every_status_has_an_error_of_its_own(status: int) -> None:
     error = Faults(None).add("status", status=status).error("/path")
     assert error.status == status
     assert error.permanent == (status < 429)
-    assert not Faults(None).add("status", status=status, permanent=False).error("/").permanent
+    assert error.retry_after is None
+    other = Faults(None).add("status", status=status, permanent=False, retry_after=2.5).error("/")
+    assert (other.permanent, other.retry_after) == (False, 2.5)
+
+
+def test_an_error_that_is_not_named() -> None:
+    assert Faults(None).add("status").error("/").status == 503
+    assert Faults(None).add("prefix").error("/").status == 503
+    assert Faults(None).add("partial").error("/").code == "LimitsExceeded"
+    assert Faults(None).add("partial", status=503).error("/").code == "ServiceUnavailable"
+
+
+def test_a_fault_strikes_only_the_endpoints_it_is_for() -> None:
+    met = {
+        action: [endpoint for endpoint in ENDPOINTS if taken_by(action, endpoint)]
+        for action in ACTIONS
+    }
+    assert met == {
+        **{action: [*ENDPOINTS] for action in ("status", "latency", "stall", "reset", "cut")},
+        "prefix": ["ingest"],
+        "duplicate": ["ingest"],
+        "partial": ["query", "mgmt"],
+        "script": [],
+        "disk_full": ["mgmt", "ingest"],
+        "hide": ["query"],
+    }
+
+
+def taken_by(action: str, endpoint: str) -> list[str]:
+    faults = Faults(None)
+    faults.add(action, table="T")
+    return taken(faults, endpoint, "T", "T | count")
+
+
+def test_a_script_fault_strikes_scripts() -> None:
+    faults = Faults(None)
+    fault = faults.add("script", commands=1, times=None)
+    for text in (".execute database script <| .x", "\n .execute  database\tscript with () <|"):
+        assert taken(faults, "mgmt", "", text) == ["script"]
+    assert taken(faults, "mgmt", "", ".show tables // .execute database script") == []
+    assert fault.script_error(0, "/") is None
+    error = fault.script_error(1, "/")
+    assert error is not None
+    assert error.status == 503
+    assert fault.script_error(2, "/") is None
+
+
+def test_what_is_hidden_is_hidden_from_every_query() -> None:
+    faults = Faults(None)
+    faults.add("hide", table="T", seconds=5, times=None)
+    assert taken(faults, "query", "", "Function()") == ["hide"]
+
+
+def test_a_cut_lets_through_less_than_the_whole() -> None:
+    fault = Faults(1).add("cut")
+    assert {fault.cut_at(3) for _ in range(40)} == {0, 1, 2}
+    assert fault.cut_at(0) == 0
+
+
+def test_delays_follow_their_distribution_and_the_seed() -> None:
+    def delays(seed: int, distribution: str) -> list[float]:
+        fault = Faults(seed).add("latency", seconds=2, distribution=distribution)
+        return sorted(fault.delay() for _ in range(1000))
+
+    assert set(delays(1, "fixed")) == {2}
+    for distribution in ("uniform", "exponential", "pareto"):
+        assert delays(1, distribution) == delays(1, distribution) != delays(2, distribution)
+    uniform, exponential, pareto = map(partial(delays, 1), ("uniform", "exponential", "pareto"))
+    assert 0 <= uniform[0] < 0.1
+    assert 1.9 < uniform[-1] <= 2
+    assert 1.8 < sum(exponential) / 1000 < 2.2
+    assert exponential[-1] > 8
+    assert 2 <= pareto[0] < 2.1
+    assert pareto[500] < 4
+    assert pareto[-1] > 60
+    assert Faults(1).add("latency", distribution="exponential").delay() == 0
 
 
 async def test_a_stall_holds_until_released() -> None:

@@ -7,6 +7,7 @@ nothing but the errors of `errors.py`.
 from __future__ import annotations
 
 from ._protocol import Table, Transport
+from .answers import understood
 from .credentials import TokenCredential, check_credential
 from .endpoint import Endpoint, no_endpoint_error, parse_endpoint, parse_ingestion_uri
 from .sdk import SdkTransport
@@ -21,4 +22,5 @@ __all__ = [
     "no_endpoint_error",
     "parse_endpoint",
     "parse_ingestion_uri",
+    "understood",
 ]

@@ -17,8 +17,15 @@ class Table:
     columns: tuple[str, ...]
     rows: Sequence[Sequence[Any]]
 
-    def records(self) -> list[dict[str, Any]]:
-        """Give the rows by column name."""
+    def records(self, *expected: str) -> list[dict[str, Any]]:
+        """Give the rows by column name.
+
+        Raises:
+            KeyError: An expected column is not there: this is another table, if it has no rows too.
+        """
+        for name in expected:
+            if name not in self.columns:
+                raise KeyError(name)
         return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
 
 

@@ -6,12 +6,27 @@ frame, and then the whole result is wrong, not merely short (K/concepts/partial-
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from ..errors import KustoCheckpointError, MalformedResponseError
 from ._protocol import Table
 from .failures import Request, ServerError, malformed, translate_server_error
 
+_NOTHING = type(None)
+# How a cell of a type is written in JSON; a string is never null (string data type), and what is
+# not listed may be anything.
+_JSON_TYPES: dict[str, frozenset[type]] = {
+    "string": frozenset((str,)),
+    "int": frozenset((int, _NOTHING)),
+    "long": frozenset((int, _NOTHING)),
+    "bool": frozenset((bool, int, _NOTHING)),
+    "datetime": frozenset((str, _NOTHING)),
+    "timespan": frozenset((str, _NOTHING)),
+    "guid": frozenset((str, _NOTHING)),
+}
+_LONGEST_CAUSE = 200
 _ERROR_LEVEL = 2  # Level of QueryCompletionInformation: 1 critical, 2 error
 
 
@@ -29,8 +44,9 @@ def read_query(frames: Any, request: Request) -> list[Table]:
     for frame in frames:
         frame_type = frame.get("FrameType")
         if frame_type == "DataTable":
-            table = _read_table(frame, "ColumnName", request)
+            table = _read_table(frame, request)
             if frame.get("TableKind") == "PrimaryResult":
+                _check_types(frame["Columns"], table, request)
                 tables.append(table)
             elif frame.get("TableKind") == "QueryCompletionInformation":
                 _check_completion(table, request)
@@ -51,25 +67,69 @@ def read_command(body: Any, request: Request) -> Table:
     if not isinstance(body, dict):
         raise malformed(request, "is not an object")
     if body.get("Exceptions"):
-        text = "; ".join(str(item) for item in body["Exceptions"])
-        raise translate_server_error(ServerError("", text, None, 200), request)
+        _raise_one_api(body["Exceptions"], request)
     tables = body.get("Tables")
     if not isinstance(tables, list) or not tables or not isinstance(tables[0], dict):
         raise malformed(request, "has no table")
-    return _read_table(tables[0], "ColumnName", request)
+    return _read_table(tables[0], request)
 
 
-def _read_table(frame: dict[str, Any], name_key: str, request: Request) -> Table:
+def check_acknowledgement(body: Any) -> None:
+    """Refuse what does not say that rows were taken: any proxy can answer 200 with nothing.
+
+    Raises:
+        ValueError: It is not the v1 answer of an ingest.
+    """
+    if not isinstance(body, dict) or not isinstance(body.get("Tables"), list):
+        raise ValueError("no table of what was ingested")
+    if body.get("Exceptions"):
+        raise ValueError(f"{body['Exceptions']!s:.{_LONGEST_CAUSE}}")
+
+
+@contextmanager
+def understood() -> Iterator[None]:
+    """Let what cannot be read out of an answer be an error of the answer.
+
+    Raises:
+        MalformedResponseError: A table, a column or a row that was asked for is not there, or a
+            value is not of the form Kusto writes.
+    """
+    try:
+        yield
+    except KustoCheckpointError:  # some of them are ValueErrors
+        raise
+    except (LookupError, AttributeError, TypeError, ValueError) as error:
+        cause = f"{type(error).__name__}: {error!s:.{_LONGEST_CAUSE}}"
+        raise MalformedResponseError(
+            f"the answer does not hold what was asked for ({cause}); check that the URI is the"
+            " query URI of the cluster, and what proxies are on the way"
+        ) from error
+
+
+def _read_table(frame: dict[str, Any], request: Request) -> Table:
     columns, rows = frame.get("Columns"), frame.get("Rows")
     if not isinstance(columns, list) or not isinstance(rows, list):
         raise malformed(request, "has a table without rows")
     for row in rows:
         if isinstance(row, dict):  # an error among the rows
             _raise_one_api(row.get("OneApiErrors") or row.get("Exceptions"), request)
-    names = tuple(str(column.get(name_key)) for column in columns)
+    if not all(isinstance(column, dict) for column in columns):
+        raise malformed(request, "has a column without a name")
+    names = tuple(str(column.get("ColumnName")) for column in columns)
     if any(not isinstance(row, list) or len(row) != len(names) for row in rows):
         raise malformed(request, "has a row of another width")
     return Table(names, rows)
+
+
+def _check_types(columns: list[dict[str, Any]], table: Table, request: Request) -> None:
+    """Refuse cells that JSON writes otherwise than their column's type, column by column."""
+    for index, column in enumerate(columns):
+        allowed = _JSON_TYPES.get(str(column.get("ColumnType")))
+        if allowed is None:
+            continue
+        for kind in {type(row[index]) for row in table.rows} - allowed:
+            name = table.columns[index]
+            raise malformed(request, f"has a {kind.__name__} in column {name!r:.{_LONGEST_CAUSE}}")
 
 
 def _check_completion(table: Table, request: Request) -> None:
@@ -81,10 +141,11 @@ def _check_completion(table: Table, request: Request) -> None:
             raise translate_server_error(ServerError(code, text, None, 200), request)
 
 
-def _raise_one_api(errors: Sequence[Any] | None, request: Request) -> None:
-    for item in errors or ():
+def _raise_one_api(errors: Any, request: Request) -> None:
+    listed = errors if isinstance(errors, list) else [errors] if errors else []
+    for item in listed:
         body = item.get("error") if isinstance(item, dict) else None
         if isinstance(body, dict):
             raise translate_server_error(ServerError.from_one_api(body, 200), request)
-    text = "; ".join(str(item) for item in errors or ()) or "the answer says it has errors"
+    text = "; ".join(str(item) for item in listed) or "the answer says it has errors"
     raise translate_server_error(ServerError("", text, None, 200), request)

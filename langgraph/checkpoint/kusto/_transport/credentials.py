@@ -91,6 +91,15 @@ class CredentialAdapter:
             )
         return token
 
+    @property
+    def keeps_any(self) -> bool:
+        """Whether the next request may be given a token of an earlier one."""
+        return bool(self._tokens)
+
+    def forget(self) -> None:
+        """Ask the credential again for the next request: a token was refused before its time."""
+        self._tokens.clear()
+
     async def _acquire(self, *scopes: str, **kwargs: Any) -> AccessToken:
         if inspect.iscoroutinefunction(self._inner.get_token):
             token: AccessToken = await self._inner.get_token(*scopes, **kwargs)

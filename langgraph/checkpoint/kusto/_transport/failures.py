@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
-from aiohttp import ClientError
+from aiohttp import ClientError, ClientResponseError, RequestInfo
 from azure.core.exceptions import (
     ClientAuthenticationError,
     ServiceRequestError,
@@ -245,13 +245,18 @@ def translate(error: BaseException, request: Request) -> KustoCheckpointError:
     if isinstance(error, KustoNetworkError):
         return _unreachable(request, _root(error))
     if isinstance(error, KustoThrottlingError):
-        return _throttled(request, str(error.args[0] if error.args else ""), _retry_after(error))
+        # The SDK passes the response as second argument.
+        hint = _retry_after(error.args[1] if len(error.args) > 1 else None)
+        return _throttled(request, str(error.args[0] if error.args else ""), hint)
     if isinstance(error, KustoClientInvalidConnectionStringException):
         return InvalidClusterUriError(
             f"{request.uri} is not a trusted Kusto host, so no token was sent to it; check the URI"
         )
     if isinstance(error, KustoServiceError):
-        return _translate_service_error(error, request)
+        found = _translate_service_error(error, request)
+        if isinstance(found, ServiceUnavailableError):
+            found.retry_after = _retry_after(error.http_response)
+        return found
     if isinstance(error, ClientError | OSError):
         return _unreachable(request, _root(error))
     if isinstance(error, KustoError):
@@ -262,8 +267,21 @@ def translate(error: BaseException, request: Request) -> KustoCheckpointError:
     return malformed(request, f"could not be read ({type(error).__name__}: {error})")
 
 
+def hide_headers(error: BaseException | None) -> None:
+    """Take the request's headers out of an error and all it came of: its `repr` shows the token."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        info = getattr(error, "request_info", None)
+        if isinstance(error, ClientResponseError) and isinstance(info, RequestInfo):
+            bare = info._replace(headers=cast(Any, {}))
+            error.request_info = bare
+            error.args = (bare, *error.args[1:])
+        error = error.__cause__ or error.__context__
+
+
 def _translate_service_error(error: KustoServiceError, request: Request) -> KustoCheckpointError:
-    status = _status(error.http_response)
+    status = status_of(error.http_response)
     api = _api_error(error)
     if api is not None:
         return translate_server_error(
@@ -286,11 +304,11 @@ def _translate_service_error(error: KustoServiceError, request: Request) -> Kust
             " cluster"
         )
     if status == 200 or 300 <= status < 400:
-        return malformed(request, f"is not Kusto's (HTTP {status})")
+        return malformed(request, f"is not Kusto's (HTTP {status}, {_root(error)})")
     return translate_server_error(ServerError("", text, None, status), request)
 
 
-def _status(response: object) -> int:
+def status_of(response: object) -> int:
     """The HTTP status: of aiohttp, or of requests, which the SDK uses for the cloud's metadata."""
     return int(getattr(response, "status", 0) or getattr(response, "status_code", 0) or 0)
 
@@ -338,9 +356,8 @@ def _root(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
-def _retry_after(error: BaseException) -> float | None:
-    """The server's hint, which the SDK leaves in the response it passes as second argument."""
-    response = error.args[1] if len(error.args) > 1 else None
+def _retry_after(response: object) -> float | None:
+    """The server's hint when to come back, in seconds."""
     headers = getattr(response, "headers", None) or {}
     try:
         return max(0.0, float(headers.get("Retry-After", "")))

@@ -1,7 +1,7 @@
 """The transport over Microsoft's SDK (`azure-kusto-data`).
 
-One request per call, no retry, no batching. The SDK's client is made in `open`, because its
-constructor needs a running event loop.
+One request per call, no retry, no batching; but a token the cluster no longer takes is asked for
+anew, once. The SDK's client is made in `open`, because its constructor needs a running event loop.
 """
 
 from __future__ import annotations
@@ -18,19 +18,21 @@ from urllib.parse import quote
 import anyio
 import anyio.to_thread
 import orjson
+from aiohttp import ClientPayloadError, ClientResponse, ClientSession
 from azure.kusto.data import ClientRequestProperties, DataFormat, KustoConnectionStringBuilder
 from azure.kusto.data._cloud_settings import CloudSettings
 from azure.kusto.data.aio import KustoClient
 from azure.kusto.data.client_base import ExecuteRequestParams
+from azure.kusto.data.exceptions import KustoServiceError
 
 from .._kql import ingest_inline
 from ..errors import RowsRejectedError, SaverClosedError
 from ..options import Ingestion
 from ._protocol import Table
-from .answers import read_command, read_query
+from .answers import check_acknowledgement, read_command, read_query
 from .credentials import CredentialAdapter, TokenCredential
 from .endpoint import Endpoint, parse_ingestion_uri
-from .failures import Kind, Request, translate
+from .failures import Kind, Request, hide_headers, status_of, translate
 from .queued import BlockingCredential, QueuedSender
 
 if TYPE_CHECKING:
@@ -44,6 +46,28 @@ _APPLICATION = "langgraph-checkpoint-kusto"
 _GZIP_LEVEL = 1  # base64 gains a quarter at any level; higher ones only cost time
 _OFF_LOOP_BYTES = 256 * 1024
 _NO_EXTENT = "00000000-0000-0000-0000-000000000000"  # ingest-inline: no data was made of the rows
+_ANSWER_SECONDS = 5.0  # to answer in, when Kusto has used up the time it may work
+_COMMAND_TIMEOUTS = 4  # a management command may take as long as so many queries
+# Kusto's results end at 64 MB; as JSON a character may take several bytes.
+_LARGEST_ANSWER_BYTES = 256 * 1024 * 1024
+
+
+class _BoundedResponse(ClientResponse):
+    """An answer that ends somewhere: what never ends would fill the memory until the timeout."""
+
+    async def read(self) -> bytes:
+        """Read the whole body, as aiohttp does, up to a bound."""
+        if self._body is None:
+            pieces: list[bytes] = []
+            left = _LARGEST_ANSWER_BYTES
+            async for piece in self.content.iter_any():
+                pieces.append(piece)
+                left -= len(piece)
+                if left < 0:
+                    self.close()
+                    raise ClientPayloadError(f"over {_LARGEST_ANSWER_BYTES} bytes")
+            self._body = b"".join(pieces)
+        return self._body
 
 
 class _RawKustoClient(KustoClient):
@@ -53,8 +77,16 @@ class _RawKustoClient(KustoClient):
     the tenth of a microsecond that Kusto keeps.
     """
 
+    def __init__(self, connection: KustoConnectionStringBuilder) -> None:
+        super().__init__(connection)
+        session: Any = self._session  # annotated with the sync kind too
+        session.detach()
+        self._session = ClientSession(response_class=_BoundedResponse)
+
     @staticmethod
     def _kusto_parse_by_endpoint(endpoint: str, response_json: Any) -> Any:
+        if "/rest/ingest/" in endpoint:  # the SDK throws this answer away
+            check_acknowledgement(response_json)
         return response_json
 
     async def execute_large_mgmt(self, body: bytes, properties: Any) -> Any:
@@ -114,6 +146,7 @@ class SdkTransport:
             )
         self._queue_credential: CredentialAdapter | None = None
         self._client: _RawKustoClient | None = None
+        self._tokens: CredentialAdapter | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def __repr__(self) -> str:
@@ -175,7 +208,7 @@ class SdkTransport:
             frames = await client.execute_query(self._endpoint.database, text, properties)
             return read_query(frames, self._request("query"))
 
-        return await self._guard(send, "query", self._query_timeout + 5.0)
+        return await self._guard(send, "query", self._query_timeout + _ANSWER_SECONDS)
 
     async def command(self, text: str) -> Table:
         """See `Transport.command`."""
@@ -185,7 +218,7 @@ class SdkTransport:
             body = await client.execute_mgmt(self._endpoint.database, text)
             return read_command(body, self._request("command"))
 
-        return await self._guard(send, "command", 600.0)
+        return await self._guard(send, "command", self._query_timeout * _COMMAND_TIMEOUTS)
 
     async def ingest(self, table: str, mapping: str, payload: bytes) -> None:
         """See `Transport.ingest`."""
@@ -260,13 +293,26 @@ class SdkTransport:
             # Not `wait_for`, which before Python 3.12 loses a cancellation that comes together with
             # the answer: the caller would go on as if nobody had cancelled it.
             with anyio.fail_after(timeout):
-                return await send()
+                return await self._with_token(send)
         except (TimeoutError, asyncio.TimeoutError) as error:  # one class from Python 3.11 on
             raise translate(
                 TimeoutError(f"no answer in {timeout:g} s"), self._request(kind, table)
             ) from error
         except Exception as error:  # the one boundary: everything is translated, nothing hidden
+            hide_headers(error)
             raise translate(error, self._request(kind, table)) from error
+
+    async def _with_token(self, send: Callable[[], Awaitable[T]]) -> T:
+        """Send; send again with another token when a kept one is refused (nothing landed then)."""
+        kept = self._tokens is not None and self._tokens.keeps_any
+        try:
+            return await send()
+        except KustoServiceError as error:
+            if not kept or self._tokens is None or status_of(error.http_response) != 401:
+                raise
+            logger.info("the cluster refused a token, asking for another")
+            self._tokens.forget()
+        return await send()
 
     def _connection_string(self) -> KustoConnectionStringBuilder:
         endpoint = self._endpoint
@@ -274,9 +320,8 @@ class SdkTransport:
             return KustoConnectionStringBuilder(endpoint.connection_string)
         if not endpoint.needs_token:
             return KustoConnectionStringBuilder.with_no_authentication(endpoint.uri)
-        return KustoConnectionStringBuilder.with_azure_token_credential(
-            endpoint.uri, CredentialAdapter(self._credential)
-        )
+        self._tokens = CredentialAdapter(self._credential)
+        return KustoConnectionStringBuilder.with_azure_token_credential(endpoint.uri, self._tokens)
 
     def _queue_connection(self, loop: asyncio.AbstractEventLoop) -> KustoConnectionStringBuilder:
         """The same identity for the Data Management endpoint, whose client blocks."""

@@ -12,7 +12,7 @@ import logging
 import math
 import signal
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .server import LocalKusto
@@ -54,6 +54,8 @@ def main(arguments: list[str] | None = None) -> int:
             azurite=options.azurite,
             queue_delay=options.queue_delay,
         )
+        for fault in options.fault or ():
+            local.faults.add(**fault)
         if options.allow_remote:
             print(
                 f"warning: listening on {options.host}: everybody who can reach it can read and "
@@ -86,6 +88,7 @@ def _on_signals(stopping: asyncio.Event) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
+    from .fault_specs import FORM
     from .roles import ROLES
 
     parser = argparse.ArgumentParser(
@@ -117,6 +120,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SECONDS",
         help="how long queued rows wait before they are ingested (default: %(default)s)",
     )
+    add(
+        "--fault",
+        action="append",
+        type=_fault,
+        metavar="SPEC",
+        help=f"trouble on demand, repeatable: {FORM}",
+    )
     add("--token", help="bearer token that every request must carry")
     return parser
 
@@ -125,6 +135,15 @@ def _port(text: str) -> int:
     if not (text.isascii() and text.isdigit()) or int(text) > 65_535:
         raise argparse.ArgumentTypeError(f"{text!r} is no port; use 1 to 65535, or 0 for any")
     return int(text)
+
+
+def _fault(text: str) -> dict[str, Any]:
+    from .fault_specs import parse_fault
+
+    try:
+        return parse_fault(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _seconds(text: str) -> float:

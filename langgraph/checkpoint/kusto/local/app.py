@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sqlite3
 import zlib
 from collections.abc import Awaitable, Callable
-from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from concurrent.futures import Executor, Future
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -24,7 +26,8 @@ from .cluster import Cluster
 from .coercion import MEBIBYTE
 from .commands import CommandResult
 from .errors import ServiceError
-from .faults import Fault, Faults
+from .exchange import Exchange, Reset
+from .faults import Faults
 from .kql import Column, ResultTable
 from .request import (
     DEFAULT_MANAGEMENT_SECONDS,
@@ -52,36 +55,7 @@ INGESTED = tuple(
 )
 
 
-@dataclass
-class Exchange:
-    """One request while it is answered."""
-
-    endpoint: str
-    request: web.Request
-    ids: RequestIds
-    body: bytes = b""
-    wire_bytes: int = 0
-    database: str = ""
-    table: str = ""
-    parsed: QueryRequest | None = None
-    rows: int = 0
-    faults: tuple[Fault, ...] = ()
-
-    @property
-    def text(self) -> str:
-        """The text of the query or command."""
-        return self.parsed.text if self.parsed else ""
-
-    def fault(self, action: str, when: str = "before") -> Fault | None:
-        """Return the first fault of a kind that this request meets."""
-        return next((f for f in self.faults if f.action == action and f.when == when), None)
-
-
 QueryWork = Callable[[Exchange, QueryRequest], Awaitable[bytes]]
-
-
-class _Reset(Exception):
-    """A fault wants the connection cut."""
 
 
 class RestApi:
@@ -93,7 +67,7 @@ class RestApi:
         executor: Executor,
         faults: Faults,
         requests: RequestLog,
-        token: str | None,
+        token: Callable[[], str | None],
     ) -> None:
         self._cluster = cluster
         self._executor = executor
@@ -153,17 +127,22 @@ class RestApi:
         try:
             self._authenticate(request)
             await self._read(exchange)
-            await self._meet(exchange, "before")
+            await exchange.meet("before")
             if exchange.parsed is not None and work is not None:
                 body = await work(exchange, exchange.parsed)
             else:
                 body = await self._ingest(exchange)
-            await self._meet(exchange, "after")
-            response = web.Response(body=body, headers=_headers(exchange.ids))
-        except _Reset:
+            await exchange.meet("after")
+            headers = _headers(exchange.ids)
+            cut = exchange.fault("cut")
+            if cut is None:
+                response: web.StreamResponse = web.Response(body=body, headers=headers)
+            else:
+                status = 0
+                response = await exchange.cut(cut, body, headers)
+        except Reset:
             status = 0
-            if request.transport is not None:
-                request.transport.abort()
+            exchange.abort()
             response = web.Response()
         except ServiceError as error:
             status = error.status
@@ -171,14 +150,15 @@ class RestApi:
         except Exception as error:
             logger.exception("%s request failed: %s", endpoint, exchange.text[:500])
             status = 520
-            response = self._failure(request, errors.internal(repr(error)), exchange.ids)
+            response = self._failure(request, _unexpected(error), exchange.ids)
         self._count(exchange, status)
         return response
 
     def _authenticate(self, request: web.Request) -> None:
-        if self._token is None:
+        token = self._token()
+        if token is None:
             return
-        if request.headers.get("Authorization") != f"Bearer {self._token}":
+        if request.headers.get("Authorization") != f"Bearer {token}":
             raise errors.unauthorized()
 
     async def _read(self, exchange: Exchange) -> None:
@@ -193,7 +173,12 @@ class RestApi:
         if exchange.endpoint == "ingest":
             exchange.database = request.match_info["database"]
             exchange.table = request.match_info["table"]
-        if request.headers.get("Content-Encoding", "").lower() == "gzip":
+        encoding = request.headers.get("Content-Encoding", "").lower()
+        if encoding not in ("", "identity", "gzip"):
+            raise errors.bad_request(
+                f"The content encoding '{encoding}' is not supported: use gzip."
+            )
+        if encoding == "gzip":
             limit = MAX_STREAM_BYTES if exchange.endpoint == "ingest" else MAX_WIRE_BYTES
             exchange.body = await self._in_thread(lambda: _unpacked(exchange, wire, limit))
         if exchange.endpoint != "ingest":
@@ -212,54 +197,63 @@ class RestApi:
             return replace(parsed, options={**parsed.options, "request_readonly": True})
         return parsed
 
-    async def _meet(self, exchange: Exchange, when: str) -> None:
-        """Let the faults of a request happen."""
-        for fault in exchange.faults:
-            if fault.when != when:
-                continue
-            if fault.action == "latency":
-                await asyncio.sleep(fault.seconds)
-            elif fault.action == "stall":
-                await fault.stalled()
-            elif fault.action == "reset":
-                raise _Reset
-            elif fault.action == "status":
-                raise fault.error(exchange.request.path)
-
     async def _query_v2(self, exchange: Exchange, parsed: QueryRequest) -> bytes:
         partial = exchange.fault("partial")
 
         def run() -> bytes:
-            tables = self._cluster.query(parsed, exchange.ids)
-            encoded, error = _encoded(parsed, tables)
-            exchange.rows = sum(rows.count for _, rows in encoded)
+            encoded, error = self._results(exchange, parsed)
             if partial is not None:
-                error = errors.limits_exceeded("an injected fault")
+                error = partial.error(exchange.request.path)
             return responses.v2(
                 encoded,
                 exchange.ids,
                 placement=parsed.placement,
                 deferred=parsed.deferred,
                 error=error,
+                only=None if partial is None else partial.place,
             )
 
         return await self._timed(run, parsed.seconds(DEFAULT_QUERY_SECONDS))
 
     async def _query_v1(self, exchange: Exchange, parsed: QueryRequest) -> bytes:
+        partial = exchange.fault("partial")
+
         def run() -> bytes:
-            encoded, error = _encoded(parsed, self._cluster.query(parsed, exchange.ids))
+            encoded, error = self._results(exchange, parsed)
             if error is not None:
                 raise error
-            exchange.rows = sum(rows.count for _, rows in encoded)
-            return responses.v1_query(encoded, exchange.ids)
+            answer = responses.v1_query(encoded, exchange.ids)
+            if partial is not None:
+                error = partial.error(exchange.request.path)
+                return responses.v1_failed(answer, error, at_top=partial.place != "rows")
+            return answer
 
         return await self._timed(run, parsed.seconds(DEFAULT_QUERY_SECONDS))
 
+    def _results(
+        self, exchange: Exchange, parsed: QueryRequest
+    ) -> tuple[list[tuple[ResultTable, responses.Rows]], ServiceError | None]:
+        tables = self._cluster.query(parsed, exchange.ids, exchange.hidden())
+        encoded, error = _encoded(parsed, tables)
+        exchange.rows = sum(rows.count for _, rows in encoded)
+        return encoded, error
+
     async def _manage(self, exchange: Exchange, parsed: QueryRequest) -> bytes:
+        partial, script = exchange.fault("partial"), exchange.fault("script")
+        path = exchange.request.path
+
+        def script_error(index: int) -> ServiceError | None:
+            return None if script is None else script.script_error(index, path)
+
         def run() -> bytes:
-            result: CommandResult = self._cluster.manage(parsed, exchange.ids)
+            with self._disk(exchange):
+                result: CommandResult = self._cluster.manage(parsed, exchange.ids, script_error)
             exchange.rows = len(result.rows)
-            return responses.v1([ResultTable("Table_0", result.columns, result.rows)])
+            answer = responses.v1([ResultTable("Table_0", result.columns, result.rows)])
+            if partial is not None:
+                error = partial.error(path)
+                return responses.v1_failed(answer, error, at_top=partial.place != "rows")
+            return answer
 
         return await self._timed(run, parsed.seconds(DEFAULT_MANAGEMENT_SECONDS))
 
@@ -277,21 +271,29 @@ class RestApi:
                 "The local server streams request bodies only, not blobs (sourceKind=uri)."
             )
         prefix = exchange.fault("prefix")
-        submitted = await self._in_thread(
-            lambda: self._cluster.ingest(
-                exchange.database,
-                exchange.table,
-                options["streamformat"],
-                options.get("mappingname"),
-                exchange.body,
-                None if prefix is None else prefix.prefix_of,
-            )
-        )
-        exchange.rows = await asyncio.wrap_future(submitted)
-        if prefix is not None:
-            raise prefix.error(request.path)
+
+        def ingest() -> Future[int]:
+            with self._disk(exchange):
+                return self._cluster.ingest(
+                    exchange.database,
+                    exchange.table,
+                    options["streamformat"],
+                    options.get("mappingname"),
+                    exchange.body,
+                    None if prefix is None else prefix.prefix_of,
+                )
+
+        for _ in range(1 if exchange.fault("duplicate") is None else 2):
+            exchange.rows = await asyncio.wrap_future(await self._in_thread(ingest))
+        exchange.check_prefix()
         row = (exchange.rows, "Inactive", "Unknown", None)
         return responses.v1([ResultTable("Table_0", INGESTED, [row])])
+
+    def _disk(self, exchange: Exchange) -> AbstractContextManager[None]:
+        """Return what a worker thread writes in: under a fault, the disk is full."""
+        if exchange.fault("disk_full") is None:
+            return nullcontext()
+        return self._cluster.storage.full_disk()
 
     async def _in_thread(self, work: Callable[[], Any]) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._executor, work)
@@ -321,6 +323,8 @@ class RestApi:
         headers = _headers(ids)
         if error.status == 401:
             headers["WWW-Authenticate"] = "Bearer"
+        if error.retry_after is not None:
+            headers["Retry-After"] = f"{error.retry_after:g}"
         if "Accept" not in request.headers:
             # response.md: without an Accept header a failure need not be JSON.
             headers["Content-Type"] = "text/plain; charset=utf-8"
@@ -373,6 +377,12 @@ def _too_large(request: web.Request, found: int) -> ServiceError:
     database, table = names.get("database", ""), names.get("table", "")
     limit = MAX_STREAM_BYTES if table else MAX_WIRE_BYTES
     return errors.streaming_too_large(database, table, found, limit)
+
+
+def _unexpected(error: Exception) -> ServiceError:
+    if isinstance(error, sqlite3.OperationalError) and "disk" in str(error):
+        return errors.storage_failed(str(error))
+    return errors.internal(repr(error))
 
 
 def _headers(ids: RequestIds) -> dict[str, str]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import random
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Any
@@ -52,10 +52,12 @@ class Settings:
 class Cluster:
     """The databases of one file and what can be done with them."""
 
-    def __init__(self, storage: Storage, settings: Settings) -> None:
+    def __init__(
+        self, storage: Storage, settings: Settings, clock: ServerClock | None = None
+    ) -> None:
         self.settings = settings
         self.storage = storage
-        self.clock = ServerClock()
+        self.clock = clock or ServerClock()
         self.catalog = Catalog(storage, self.clock.now)
         self.operations = Operations()
         self._schema_cache: dict[str, tuple[int, Database]] = {}
@@ -86,8 +88,15 @@ class Cluster:
         """Finish what was submitted and close the file."""
         self.storage.close()
 
-    def query(self, request: QueryRequest, ids: RequestIds) -> list[ResultTable]:
+    def query(
+        self, request: QueryRequest, ids: RequestIds, hidden: Mapping[str, float] | None = None
+    ) -> list[ResultTable]:
         """Run a query and return its results.
+
+        Args:
+            request: the query.
+            ids: identifiers of the request.
+            hidden: for a fault, how many seconds tables and views hide what they took.
 
         Raises:
             ServiceError: it is refused or fails.
@@ -96,7 +105,7 @@ class Cluster:
         database = self.catalog.database(request.database)
         started = self.clock.now()
         try:
-            results = self._run(request, database)
+            results = self._run(request, database, hidden)
         except ServiceError as error:
             self._note("", request, ids, started, error)
             raise
@@ -106,8 +115,18 @@ class Cluster:
             return results
         return [ResultTable(r.name, r.columns, r.rows[:take]) for r in results]
 
-    def manage(self, request: QueryRequest, ids: RequestIds) -> CommandResult:
+    def manage(
+        self,
+        request: QueryRequest,
+        ids: RequestIds,
+        script_error: Callable[[int], ServiceError | None] = lambda _: None,
+    ) -> CommandResult:
         """Run a management command and return its result.
+
+        Args:
+            request: the command.
+            ids: identifiers of the request.
+            script_error: tells, for a fault, how the command at a place of a script fails.
 
         Raises:
             ServiceError: it is not understood, not allowed, or fails.
@@ -118,7 +137,7 @@ class Cluster:
         database = self.catalog.database(request.database)
         started = self.clock.now()
         try:
-            command, result = execute(request.text, self._context(database, request))
+            command, result = execute(request.text, self._context(database, request, script_error))
         except ServiceError as error:
             self._note("Unknown", request, ids, started, error)
             raise
@@ -206,13 +225,20 @@ class Cluster:
         """Let the next ingest see the newest schema."""
         self._schema_cache.clear()
 
-    def _run(self, request: QueryRequest, database: Database) -> list[ResultTable]:
+    def _run(
+        self,
+        request: QueryRequest,
+        database: Database,
+        hidden: Mapping[str, float] | None = None,
+    ) -> list[ResultTable]:
         rng = self._request_random()
         moments = None if rng is None or self._moments is None else self._moments.begin(rng)
+        now = self.clock.now()
+        shown_until = {name: now - int(s * TICKS_PER_SECOND) for name, s in (hidden or {}).items()}
         try:
             with (
                 self.storage.reading(snapshot=moments is None) as reader,
-                QueryCatalog(database, reader, moments) as catalog,
+                QueryCatalog(database, reader, moments, shown_until) as catalog,
             ):
                 return run_query(
                     request.text, request.parameters, catalog, now_ticks=self.clock.now(), rng=rng
@@ -233,7 +259,12 @@ class Cluster:
         written = self.storage.submit(ingest.insert_job(table, rows, clock, stamp))
         return self._moments.acknowledge(written, stamped)
 
-    def _context(self, database: Database, request: QueryRequest) -> CommandContext:
+    def _context(
+        self,
+        database: Database,
+        request: QueryRequest,
+        script_error: Callable[[int], ServiceError | None],
+    ) -> CommandContext:
         return CommandContext(
             catalog=self.catalog,
             storage=self.storage,
@@ -246,6 +277,7 @@ class Cluster:
             append=self._submit,
             azurite=self.settings.azurite,
             read_only=request.read_only,
+            script_error=script_error,
         )
 
     def _ingest_schema(self, name: str) -> Database:

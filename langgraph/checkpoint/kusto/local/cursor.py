@@ -14,6 +14,9 @@ from .text import Token, block_end, error_at, token_at
 
 _TYPED_LITERALS = {"datetime", "date", "time", "timespan", "guid", "dynamic", "long", "int", "bool"}
 
+# entity-names.md
+MAX_NAME_CHARACTERS = 1024
+
 
 class Cursor:
     """A place in the text of one command."""
@@ -68,13 +71,17 @@ class Cursor:
     def name(self) -> str:
         """Take an entity name: a word, or a literal in brackets such as ['my table']."""
         if self._token.kind == "word":
+            if len(self._token.text) > MAX_NAME_CHARACTERS:
+                raise self.error(f"A name has 1 to {MAX_NAME_CHARACTERS} characters")
             return self.take().text
         if self.accept("["):
             if self._token.kind != "string":
                 raise self.error("Expected a quoted name")
-            value = self.take().value
+            name = self.take().value
             self.expect("]")
-            return value
+            if not 1 <= len(name) <= MAX_NAME_CHARACTERS:
+                raise self.error(f"A name has 1 to {MAX_NAME_CHARACTERS} characters")
+            return name
         raise self.error("Expected a name")
 
     def names(self) -> list[str]:

@@ -57,6 +57,8 @@ class ServiceError(Exception):
         self.permanent = permanent
         self.inner = inner
         self.failure_code = failure_code
+        # Seconds for the header Retry-After, which only a fault sends: Kusto documents none.
+        self.retry_after: float | None = None
 
     def __str__(self) -> str:
         return self.detail
@@ -224,6 +226,11 @@ def internal(detail: str) -> ServiceError:
         message="Service found an error while processing the request.",
         permanent=False,
     )
+
+
+def storage_failed(detail: str) -> ServiceError:
+    """Return the 520 of a write that the disk did not take: nothing of it is there."""
+    return internal(f"The storage of the database failed and nothing was written: {detail}")
 
 
 def timed_out(seconds: float) -> ServiceError:

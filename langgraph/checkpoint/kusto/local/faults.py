@@ -1,7 +1,7 @@
 """Trouble on demand.
 
-Lives here: what can go wrong, for which requests, how often. Does not live here: making it happen
-in HTTP (`app`).
+Lives here: which requests meet which fault, and how often. Does not live here: the kinds of faults
+(`fault_kinds`), the command line's wording (`fault_specs`), making them happen (`exchange`, `app`).
 
 Every fault matches requests by endpoint and table, for a number of requests and with a probability;
 matching uses the server's seed, so that a run can be repeated.
@@ -18,18 +18,18 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 from . import errors
 from .errors import ServiceError
+from .fault_kinds import KINDS, check, drawn_seconds, error_of
 
-ENDPOINTS = ("query", "mgmt", "ingest")
-ACTIONS = ("status", "latency", "stall", "reset", "prefix", "partial")
-STATUSES = (400, 401, 403, 404, 413, 429, 500, 503, 504, 520)
 # More requests than are in flight at a time.
 REMEMBERED = 1024
+_SCRIPT = re.compile(r"\s*\.execute\s+database\s+script\b")
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, kw_only=True)
 class Fault:
     """One kind of trouble; `Faults.add` makes it.
 
@@ -42,13 +42,18 @@ class Fault:
     table: str | None
     left: int | None
     probability: float
+    spare_repeats: bool
     when: str
-    status: int
+    status: int | None
     seconds: float
+    distribution: str
     rows: int | None
+    answer: str
+    place: str | None
+    commands: int
     permanent: bool | None
-    spare_repeats: bool = False
-    chance: random.Random = field(default_factory=random.Random)
+    retry_after: float | None
+    chance: random.Random
     hits: int = 0
     _met: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -58,9 +63,12 @@ class Fault:
 
     def matches(self, endpoint: str, table: str, text: str) -> bool:
         """Tell whether a request is of the kind the fault is for."""
-        if self.endpoint not in (None, endpoint):
+        if endpoint not in KINDS[self.action].endpoints or self.endpoint not in (None, endpoint):
             return False
-        if self.table in (None, table):
+        if self.action == "script" and not _SCRIPT.match(text):
+            return False
+        # What is hidden, is hidden from every query: a function may read it unnamed.
+        if self.action == "hide" or self.table in (None, table):
             return True
         # A query or command names its tables in its text.
         return bool(text and re.search(rf"\b{re.escape(self.table or '')}\b", text))
@@ -88,11 +96,27 @@ class Fault:
         await released.wait()
 
     def error(self, path: str) -> ServiceError:
-        """Return the error of a `status` or `prefix` fault."""
-        found = _error(self.status, path)
+        """Return the error the fault answers with."""
+        if self.status is None and self.action == "partial":
+            found = errors.limits_exceeded("an injected fault")
+        else:
+            found = error_of(self.status or 503, path)
         if self.permanent is not None:
             found.permanent = self.permanent
+        found.retry_after = self.retry_after
         return found
+
+    def delay(self) -> float:
+        """Return how long the next request of a `latency` fault waits."""
+        return drawn_seconds(self.chance, self.distribution, self.seconds)
+
+    def cut_at(self, size: int) -> int:
+        """Return how many bytes of an answer a `cut` fault lets through."""
+        return self.chance.randrange(size) if size else 0
+
+    def script_error(self, index: int, path: str) -> ServiceError | None:
+        """Return how the command at a place of a script fails under a `script` fault."""
+        return self.error(path) if index == self.commands else None
 
     def prefix_of(self, rows: int) -> int:
         """Return how many of a body's rows a `prefix` fault writes."""
@@ -136,51 +160,73 @@ class Faults:
         table: str | None = None,
         times: int | None = 1,
         probability: float = 1.0,
-        when: str = "before",
-        status: int = 503,
-        seconds: float = 0.0,
-        rows: int | None = 1,
-        permanent: bool | None = None,
         spare_repeats: bool = False,
+        when: str = "before",
+        status: int | None = None,
+        seconds: float = 0.0,
+        distribution: str = "fixed",
+        rows: int | None = 1,
+        answer: str = "error",
+        place: str | None = None,
+        commands: int = 0,
+        permanent: bool | None = None,
+        retry_after: float | None = None,
     ) -> Fault:
         """Add a fault and return it.
 
         Args:
-            action: `status` (answer an error), `latency` (wait `seconds`), `stall` (hold the
-                request until `Fault.release`), `reset` (cut the connection), `prefix` (ingest only
-                the first `rows`, then answer an error), `partial` (answer 200 with an error among
-                the rows).
-            endpoint: `query`, `mgmt`, `ingest`, or None for all.
+            action: `status` (answer an error), `latency` (wait), `stall` (hold the request until
+                `Fault.release`), `reset` (cut the connection without an answer), `cut` (cut it in
+                the middle of the answer's body), `prefix` (ingest only the first `rows`),
+                `duplicate` (ingest all rows twice, acknowledge them once), `partial` (answer 200
+                with an error inside), `script` (fail in `.execute database script` after some
+                commands), `disk_full` (SQLite cannot write), `hide` (queries do not see what a
+                table or view took in the last `seconds`).
+            endpoint: `query`, `mgmt`, `ingest`, or None for all that the action is for.
             table: only requests for this table; a query or command counts when it names the table.
+                Of `hide`: the table, or the view, whose rows no query sees under that name.
             times: for how many requests; None is for ever.
             probability: how likely a matching request meets the fault.
-            when: `before` the request is carried out, or `after` it: what was written stays.
-            status: the HTTP status of `status` and `prefix`.
-            seconds: of `latency`.
-            rows: of `prefix`; None is any number up to all, by the seed.
-            permanent: the error's `@permanent`, where not the status' own.
             spare_repeats: let a request pass that met the fault before, so that whoever sends it
                 again is served.
+            when: `before` the request is carried out, or `after` it: what was written stays.
+            status: the HTTP status of `status` and `prefix` (503), the kind of error of `script`
+                (503) and `partial` (a result over its limit).
+            seconds: of `latency` and `hide`.
+            distribution: of `latency`: always `fixed`, `uniform` up to `seconds`, `exponential`
+                with that mean, or `pareto` with that least and a long tail; by the seed.
+            rows: of `prefix`; None is any number up to all, by the seed.
+            answer: of `prefix`: an `error`, `lost` (the connection is cut), or `ok`, which is what
+                Kusto must not do: a checker has to notice it.
+            place: of `partial`, where the error stands, and nowhere else: an object among the
+                `rows`, a `status` row of the completion table, or the `completion` frame; None is
+                as the request asks. A v1 answer has two: among the `rows`, or at the top.
+            commands: of `script`: how many of its commands run before one fails.
+            permanent: the error's `@permanent`, where not the status' own.
+            retry_after: seconds for the header `Retry-After`.
 
         Raises:
-            ValueError: an argument is not one of those named.
+            ValueError: an argument is not one of those named, or the action does not take it.
         """
-        _check(action, status, when, endpoint)
+        settings: dict[str, Any] = {
+            "endpoint": endpoint,
+            "table": table,
+            "probability": probability,
+            "spare_repeats": spare_repeats,
+            "when": when,
+            "status": status,
+            "seconds": seconds,
+            "distribution": distribution,
+            "rows": rows,
+            "answer": answer,
+            "place": place,
+            "commands": commands,
+            "permanent": permanent,
+            "retry_after": retry_after,
+        }
+        check(action, {**settings, "times": times})
         chance = random.Random(self._random.getrandbits(64))
-        fault = Fault(
-            action=action,
-            endpoint=endpoint,
-            table=table,
-            left=times,
-            probability=probability,
-            when=when,
-            status=status,
-            seconds=seconds,
-            rows=rows,
-            permanent=permanent,
-            spare_repeats=spare_repeats,
-            chance=chance,
-        )
+        fault = Fault(action=action, left=times, chance=chance, **settings)
         with self._lock:
             self._faults.append(fault)
         return fault
@@ -219,45 +265,3 @@ class Faults:
             for fault in met:
                 fault.met()
             return met
-
-
-def _check(action: str, status: int, when: str, endpoint: str | None) -> None:
-    if action not in ACTIONS or status not in STATUSES or when not in ("before", "after"):
-        raise ValueError(
-            f"a fault is one of {ACTIONS}, its status one of {STATUSES}, "
-            "and it happens 'before' or 'after'"
-        )
-    if endpoint is not None and endpoint not in ENDPOINTS:
-        raise ValueError(f"the endpoints are {ENDPOINTS}")
-
-
-def _error(status: int, path: str) -> ServiceError:
-    made: Callable[[], ServiceError] | None = {
-        400: lambda: errors.bad_request("An injected fault."),
-        401: errors.unauthorized,
-        403: lambda: errors.forbidden("injected fault", "Database Admin"),
-        404: lambda: errors.not_found(path),
-        413: lambda: errors.streaming_too_large("local", "fault", 0, 0),
-        504: lambda: errors.timed_out(0),
-        520: lambda: errors.internal("An injected fault."),
-    }.get(status)
-    if made is not None:
-        return made()
-    code, type_, message = {
-        429: (
-            "TooManyRequests",
-            "KustoRequestThrottledException",
-            "The request was aborted due to throttling. Retrying after some backoff might succeed.",
-        ),
-        503: (
-            "ServiceUnavailable",
-            "KustoServiceException",
-            "The service is temporarily unavailable.",
-        ),
-    }.get(
-        status,
-        ("General_InternalServerError", "KustoServiceException", "Internal service error."),
-    )
-    return ServiceError(
-        status, code, errors.DATA_EXCEPTIONS + type_, message, message=message, permanent=False
-    )

@@ -41,6 +41,8 @@ DATA_TYPES = {
     "guid": "Guid",
     "dynamic": "Object",
 }
+# 80DA0003, "result set too large", as in the SDK's fixture.
+_TOO_LARGE = (-2133196797, "E_QUERY_RESULT_SET_TOO_LARGE")
 _NO_VISUALIZATION = orjson.dumps({"Visualization": None, "Title": None}).decode()
 
 
@@ -110,6 +112,7 @@ def v2(
     placement: str = "in_data",
     deferred: bool = False,
     error: ServiceError | None = None,
+    only: str | None = None,
 ) -> bytes:
     """Return the frames of a query's answer.
 
@@ -119,9 +122,11 @@ def v2(
         placement: where an error goes: among the rows, or only into the completion frame.
         deferred: report an error as a status row alone, as `deferpartialqueryfailures` asks.
         error: a failure after the start that cut the last table short.
+        only: the one place of that error, whatever was asked: `rows`, `status` or `completion`.
     """
     one_api = [error_body(error, ids)] if error is not None else []
-    in_rows = bool(one_api) and not deferred and placement != "end_of_dataset"
+    places = {only} if only is not None else _places(placement, deferred)
+    in_rows = bool(one_api) and "rows" in places
     frames = [
         _dump({"FrameType": "DataSetHeader", "IsProgressive": False, "Version": "v2.0"}),
         _frame(0, "QueryProperties", "@ExtendedProperties", _PROPERTIES, _property_rows(tables)),
@@ -131,7 +136,8 @@ def v2(
         if in_rows and index == len(tables) - 1:
             text += (b"," if text else b"") + _dump({"OneApiErrors": one_api})
         frames.append(_frame(index + 1, "PrimaryResult", table.name, table.columns, text))
-    status = _status_rows(ids, sum(rows.count for _, rows in tables), error if deferred else None)
+    records = sum(rows.count for _, rows in tables)
+    status = _status_rows(ids, records, error if "status" in places else None)
     frames.append(
         _frame(
             len(tables) + 1,
@@ -141,7 +147,7 @@ def v2(
             _dump(status)[1:-1],
         )
     )
-    failed = bool(one_api) and not deferred
+    failed = bool(one_api) and "completion" in places
     completion: dict[str, Any] = {
         "FrameType": "DataSetCompletion",
         "HasErrors": failed,
@@ -160,6 +166,27 @@ def v1(tables: Sequence[ResultTable]) -> bytes:
         + b",".join(_v1_table(f"Table_{index}", table) for index, table in enumerate(tables))
         + b"]}"
     )
+
+
+def v1_failed(answer: bytes, error: ServiceError, *, at_top: bool) -> bytes:
+    """Return a v1 answer with an error inside: beside the tables, or among the rows of the first.
+
+    The Go SDK (`query/v1/decode.go`) and the Java SDK (`KustoResultSetTable.java`) read both.
+    """
+    body = orjson.loads(answer)
+    failure = {"Exceptions": [error.detail]}
+    if at_top:
+        body.update(failure)
+    else:
+        body["Tables"][0]["Rows"].append(failure)
+    return orjson.dumps(body)
+
+
+def _places(placement: str, deferred: bool) -> set[str]:
+    """Return where Kusto reports an error, as the request asked."""
+    if deferred:
+        return {"status"}
+    return {"completion"} if placement == "end_of_dataset" else {"rows", "completion"}
 
 
 def v1_query(tables: Sequence[tuple[ResultTable, Rows]], ids: RequestIds) -> bytes:
@@ -222,10 +249,9 @@ def _status_rows(ids: RequestIds, records: int, error: ServiceError | None) -> l
     activity = ids.activity_id
     start = [stamp, ids.client_request_id, activity, activity, activity]
     if error is not None:
-        # -2133196797 is 80DA0003, "result set too large", as in the SDK's fixture.
         payload = _dump({"Count": 1, "Text": error.detail}).decode()
-        failed = [2, "Error", -2133196797, "E_QUERY_RESULT_SET_TOO_LARGE", 4, "QueryInfo", payload]
-        return [start + failed]
+        number, name = _TOO_LARGE if error.code == "LimitsExceeded" else (error.status, error.code)
+        return [[*start, 2, "Error", number, name, 4, "QueryInfo", payload]]
     done = _dump({"Count": 1, "Text": "Query completed successfully"}).decode()
     used = _dump({"dataset_statistics": [{"table_row_count": records}]}).decode()
     return [

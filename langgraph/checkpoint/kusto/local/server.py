@@ -1,8 +1,8 @@
 """The life cycle of a local server.
 
-Lives here: starting and stopping, on the caller's event loop or in a thread of its own, and the
-checks before anything listens. Does not live here: endpoints (`app`), the command line
-(`__main__`).
+Lives here: starting, restarting and stopping, on the caller's event loop or in a thread of its own,
+and the checks before anything listens. Does not live here: what exists while it runs (`running`),
+endpoints (`app`), the command line (`__main__`).
 
 Rules:
 - the constructor touches nothing; entering opens the file and listens; leaving stops listening,
@@ -13,35 +13,23 @@ Rules:
 from __future__ import annotations
 
 import asyncio
-import errno
 import ipaddress
 import os
-import shutil
-import tempfile
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
-from aiohttp import web
-
-from .app import RestApi
 from .azurite import Azurite
 from .cluster import Cluster, Settings
 from .errors import LocalKustoError
 from .faults import Faults
 from .queued import QueuedIngestion
 from .roles import checked_roles
-from .storage import Storage
+from .running import Plan, Running
 from .traffic import RequestLog
 
 DEFAULT_DATABASE = "NetDefaultDB"
-# More threads than processors only wait for one another, but a command waits for its commit in one.
-WORKERS = 4
-# Requests under way get this long to finish when the server stops.
-SHUTDOWN_SECONDS = 5.0
-# Clients may keep an idle connection; closing it under them looks like a network error.
-KEEPALIVE_SECONDS = 3600.0
 
 
 class LocalKusto:
@@ -117,6 +105,7 @@ class LocalKusto:
         self._host = host
         self._port = port
         self._token = token
+        self._expired_tokens = 0
         self._settings = Settings(
             database=database,
             seed=seed,
@@ -127,7 +116,8 @@ class LocalKusto:
             azurite=None if azurite is None else Azurite.at(azurite),
         )
         self._queue_delay = queue_delay
-        self._running: _Running | None = None
+        self._running: Running | None = None
+        self._life = asyncio.Lock()
         self._thread: _ServerThread | None = None
 
     def __repr__(self) -> str:
@@ -146,6 +136,13 @@ class LocalKusto:
         if queue is None:
             raise LocalKustoError("the local server has no queue; give it azurite=")
         return queue
+
+    @property
+    def token(self) -> str | None:
+        """The bearer token that counts now; None when none is needed."""
+        if self._token is None or not self._expired_tokens:
+            return self._token
+        return f"{self._token}-{self._expired_tokens}"
 
     @property
     def cluster(self) -> Cluster:
@@ -188,16 +185,20 @@ class LocalKusto:
         """
         if self._running is not None:
             raise LocalKustoError("the local server is already running")
-        self._running = await _Running.start(self, self._settings, self._path)
+        self._life = asyncio.Lock()  # a lock belongs to the loop that first waits for it
+        self._running = await Running.start(self._plan(), self._path)
         if self._turbulence:
             self.faults.add_turbulence()
 
     async def aclose(self) -> None:
         """Stop listening, finish what was accepted, close the file; again is harmless."""
-        running, self._running = self._running, None
-        if running is not None:
-            self.faults.clear()
-            await running.stop()
+        if self._running is None:
+            return
+        async with self._life:
+            running, self._running = self._running, None
+            if running is not None:
+                self.faults.clear()
+                await running.stop()
 
     def advance(self, days: float) -> int:
         """Set the server's clock forward and apply retention; return how many rows it dropped.
@@ -211,106 +212,70 @@ class LocalKusto:
         """
         return self.cluster.advance(days)
 
+    def expire_token(self) -> str:
+        """Answer 401 to the token that counted so far; return the one that counts from now on.
+
+        Raises:
+            LocalKustoError: the server needs no token.
+        """
+        if self._token is None:
+            raise LocalKustoError("the local server needs no token; give it one with token=")
+        self._expired_tokens += 1
+        return f"{self._token}-{self._expired_tokens}"
+
+    async def arestart(self) -> None:
+        """Restart on the same port and file, as after a crash of the service.
+
+        Connections are cut, requests under way get no answer, though what they wrote may stay.
+        Meanwhile nobody listens. Faults, counters and the clock stay as they are; a stalled request
+        is gone. If it cannot listen again, the server is stopped.
+
+        Raises:
+            LocalKustoError: the server is not running, or its port was taken meanwhile.
+        """
+        if self._entered().loop is not asyncio.get_running_loop():
+            raise LocalKustoError("the local server runs on another event loop; use restart()")
+        async with self._life:
+            running = self._entered()
+            try:
+                self._running = await running.restarted(replace(self._plan(), port=running.port))
+            except BaseException:
+                self._running = None
+                raise
+
+    def restart(self) -> None:
+        """Restart as `arestart` does, from another thread than that of the server's event loop.
+
+        Raises:
+            LocalKustoError: the server is not running or its port was taken meanwhile, or this is
+                the thread of its event loop.
+        """
+        running = self._entered()
+        if _running_loop() is running.loop:
+            raise LocalKustoError("this is the server's own event loop; use `await arestart()`")
+        asyncio.run_coroutine_threadsafe(self.arestart(), running.loop).result()
+
     def close(self) -> None:
         """Stop a server that was entered with `with`; again is harmless."""
         thread, self._thread = self._thread, None
         if thread is not None:
             thread.stop_and_wait()
 
-    def _entered(self) -> _Running:
+    def _entered(self) -> Running:
         if self._running is None:
             raise LocalKustoError("the local server is not running; enter it with `with`")
         return self._running
 
-    async def _listen(self, runner: web.AppRunner) -> str:
-        """Bind the port and return the URL."""
-        site = web.TCPSite(runner, self._host, self._port)
-        try:
-            await site.start()
-        except OSError as error:
-            if error.errno == errno.EADDRINUSE:
-                raise LocalKustoError(
-                    f"port {self._port} of {self._host} is in use; name another port, or 0 for any"
-                ) from error
-            raise LocalKustoError(
-                f"cannot listen on {self._host}:{self._port}: {error.strerror or error}"
-            ) from error
-        host, port = runner.addresses[0][:2]
-        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-class _Running:
-    """What exists only while a server runs."""
-
-    def __init__(
-        self,
-        url: str,
-        cluster: Cluster,
-        runner: web.AppRunner,
-        executor: ThreadPoolExecutor,
-        folder: Path | None,
-        queue: QueuedIngestion | None,
-    ) -> None:
-        self.queue = queue
-        self.url = url
-        self.cluster = cluster
-        self._runner = runner
-        self._executor = executor
-        self._folder = folder
-
-    @classmethod
-    async def start(cls, local: LocalKusto, settings: Settings, path: Path | None) -> _Running:
-        folder: Path | None = None
-        if path is None:
-            folder = Path(tempfile.mkdtemp(prefix="local-kusto-"))
-            path = folder / "kusto.db"
-        cluster = Cluster(Storage(path), settings)
-        executor = ThreadPoolExecutor(WORKERS, thread_name_prefix="local-kusto")
-        loop = asyncio.get_running_loop()
-        opened = False
-        queue: QueuedIngestion | None = None
-        try:
-            await loop.run_in_executor(executor, cluster.open)
-            opened = True
-            if settings.azurite is not None:
-                queue = QueuedIngestion(settings.azurite, cluster, executor, local._queue_delay)
-                await queue.start()
-            api = RestApi(cluster, executor, local.faults, local.requests, local._token)
-            # Bodies are unpacked in a worker thread and never beyond their limit: not by aiohttp.
-            runner = web.AppRunner(
-                api.application(),
-                access_log=None,
-                auto_decompress=False,
-                keepalive_timeout=KEEPALIVE_SECONDS,
-                shutdown_timeout=SHUTDOWN_SECONDS,
-            )
-            await runner.setup()
-            try:
-                url = await local._listen(runner)
-            except BaseException:
-                await runner.cleanup()
-                raise
-        except BaseException:
-            if queue is not None:
-                await queue.stop()
-            if opened:
-                await loop.run_in_executor(executor, cluster.close)
-            executor.shutdown(wait=False)
-            _remove(folder)
-            raise
-        return cls(url, cluster, runner, executor, folder, queue)
-
-    async def stop(self) -> None:
-        await self._runner.cleanup()
-        if self.queue is not None:
-            await self.queue.stop()
-        loop = asyncio.get_running_loop()
-        await loop.run_in_executor(None, self._finish)
-
-    def _finish(self) -> None:
-        self._executor.shutdown(wait=True)
-        self.cluster.close()
-        _remove(self._folder)
+    def _plan(self) -> Plan:
+        return Plan(
+            host=self._host,
+            port=self._port,
+            settings=self._settings,
+            faults=self.faults,
+            requests=self.requests,
+            token=lambda: self.token,
+            queue_delay=self._queue_delay,
+        )
 
 
 class _ServerThread(threading.Thread):
@@ -365,6 +330,8 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _remove(folder: Path | None) -> None:
-    if folder is not None:
-        shutil.rmtree(folder, ignore_errors=True)
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None

@@ -101,7 +101,7 @@ class Storage:
         Raises:
             LocalKustoError: the file is closed, or the writer has died.
         """
-        pending = _Pending(job)
+        pending = _Pending(_filling(job) if getattr(self._local, "full", False) else job)
         with self._intake_lock:
             if self._broken is not None:
                 raise LocalKustoError(f"the storage is not writable: {self._broken}")
@@ -111,6 +111,16 @@ class Storage:
     def write(self, job: Job[T]) -> T:
         """Run a job in the writer thread and wait for its commit."""
         return self.submit(job).result()
+
+    @contextlib.contextmanager
+    def full_disk(self) -> Iterator[None]:
+        """Let what this thread submits inside fail as it does when the disk is full."""
+        local = self._local
+        local.full = True
+        try:
+            yield
+        finally:
+            local.full = False
 
     @contextlib.contextmanager
     def reading(self, *, snapshot: bool = True) -> Iterator[sqlite3.Connection]:
@@ -236,6 +246,16 @@ class _Pending:
     def fail(self, error: BaseException) -> None:
         if not self.future.done() and self.future.set_running_or_notify_cancel():
             self.future.set_exception(error)
+
+
+def _filling(job: Job[T]) -> Job[T]:
+    """Return a job that writes its rows and then fails with SQLite's word for a full disk."""
+
+    def full(writer: sqlite3.Connection) -> T:
+        job(writer)
+        raise sqlite3.OperationalError("database or disk is full")
+
+    return full
 
 
 def _commit_group(writer: sqlite3.Connection, group: list[_Pending]) -> None:

@@ -38,7 +38,7 @@ class StoredTable:
         *,
         name: str | None = None,
         since: int = 0,
-        until: Callable[[str], int] | None = None,
+        until: Callable[[str], int | None] | None = None,
         with_record_numbers: bool = False,
         view: View | None = None,
         cursors: list[sqlite3.Cursor] | None = None,
@@ -110,7 +110,9 @@ class QueryCatalog:
     Leaving it closes the cursors it opened: one that a query did not read to its end would keep the
     connection at its old snapshot, and the next request would miss rows already acknowledged.
 
-    With `moments` each scan sees a moment of its own.
+    With `moments` each scan sees a moment of its own. `shown_until` names tables and views that
+    show nothing newer than a moment: a table's says nothing of its views, and a view's nothing of
+    its source.
     """
 
     def __init__(
@@ -118,15 +120,18 @@ class QueryCatalog:
         database: Database,
         reader: sqlite3.Connection,
         moments: QueryMoments | None = None,
+        shown_until: Mapping[str, int] | None = None,
     ) -> None:
         self.database = database.name
+        self._shown_until = shown_until or {}
         # Views have sources of their own where moments differ, see `view`.
-        self.version = (database.stamp, moments is not None)
+        self._apart = moments is not None or bool(shown_until)
+        self.version = (database.stamp, self._apart)
         self._schema = database
         self._reader = reader
         self._cursors: list[sqlite3.Cursor] = []
         self._moments = moments
-        self._until = None if moments is None else moments.until
+        self._until = self._moment if self._apart else None
 
     def __enter__(self) -> QueryCatalog:
         return self
@@ -169,8 +174,14 @@ class QueryCatalog:
             return None
         source = self._schema.tables.get(found.source)
         # A view may become visible at another time than its source, and keeps rows for longer.
-        apart = self._moments is not None or (source is not None and source.past)
+        apart = self._apart or (source is not None and source.past)
         return _view_definition(found, apart)
+
+    def _moment(self, name: str) -> int | None:
+        """Return up to which ingestion time the next scan sees rows; None is all."""
+        moment = None if self._moments is None else self._moments.until(name)
+        shown = self._shown_until.get(name.rpartition("/")[2])
+        return min((m for m in (moment, shown) if m is not None), default=None)
 
     def fixing(self) -> AbstractContextManager[None]:
         """Hear that what is scanned inside, later scans may not see less of."""

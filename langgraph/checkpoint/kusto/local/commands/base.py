@@ -18,7 +18,7 @@ from typing import Any
 from ..azurite import Azurite
 from ..catalog import Catalog
 from ..cursor import Cursor
-from ..errors import bad_request, entity_not_found, query_error
+from ..errors import ServiceError, bad_request, entity_not_found, query_error
 from ..kql import Column, KqlError, ResultTable, run_query
 from ..operations import Operation, Operations
 from ..roles import Access, require
@@ -48,6 +48,7 @@ class CommandContext:
     azurite: Azurite | None = None
     """The storage of queued ingestion, if there is one."""
     read_only: bool = False
+    script_error: Callable[[int], ServiceError | None] = lambda _: None
 
     @property
     def current(self) -> Database:

@@ -9,11 +9,12 @@ script and is reported as a row of a successful answer; `.show` commands are ski
 
 from __future__ import annotations
 
+import sqlite3
 import uuid
 from typing import Any
 
 from ..cursor import Cursor, as_bool
-from ..errors import ServiceError, bad_request
+from ..errors import ServiceError, bad_request, storage_failed
 from ..roles import Access
 from ..text import split_script
 from .base import Command, CommandContext, CommandResult, columns, command, execute, read
@@ -37,8 +38,8 @@ def execute_script(cursor: Cursor, context: CommandContext) -> Command:
 
     def run() -> CommandResult:
         rows: list[tuple[Any, ...]] = []
-        for text in commands:
-            row, error = _run_one(text, context)
+        for index, text in enumerate(commands):
+            row, error = _run_one(index, text, context)
             rows.append(row)
             if error is not None and throwing:
                 raise error
@@ -49,7 +50,9 @@ def execute_script(cursor: Cursor, context: CommandContext) -> Command:
     return Command("DatabaseScriptExecute", Access.DATABASE_ADMIN, run)
 
 
-def _run_one(text: str, context: CommandContext) -> tuple[tuple[Any, ...], ServiceError | None]:
+def _run_one(
+    index: int, text: str, context: CommandContext
+) -> tuple[tuple[Any, ...], ServiceError | None]:
     """Run one command; return its row and its error."""
     kind = "Unknown"
     try:
@@ -59,13 +62,23 @@ def _run_one(text: str, context: CommandContext) -> tuple[tuple[Any, ...], Servi
             raise bad_request("A script cannot hold another script.")
         if parsed.read_only:
             return _row(kind, text, "Skipped", "Read-only commands are not executed"), None
-        execute(text, context)
+        injected = context.script_error(index)
+        if injected is not None:
+            raise injected
+        _execute(text, context)
     except ServiceError as error:
         first_line = text.partition("\n")[0][:200]
         failed = _row(kind, text, "Failed", error.detail)
         error.detail = f"{error.detail} (in the script's command '{first_line}')"
         return failed, error
     return _row(kind, text, "Completed", ""), None
+
+
+def _execute(text: str, context: CommandContext) -> None:
+    try:
+        execute(text, context)
+    except sqlite3.OperationalError as error:
+        raise storage_failed(str(error)) from error
 
 
 def _row(kind: str, text: str, result: str, reason: str) -> tuple[Any, ...]:

@@ -43,6 +43,7 @@ _UNIT = re.compile(r"([+-]?\d+(?:\.\d+)?)\s*([a-z]+)")
 _GUID = re.compile(
     r"\{?([0-9a-f]{8})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{12})\}?"
 )
+_MOST_DIGITS = 1_000
 _INTEGER = re.compile(r"[+-]?\d+")
 _REAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
 
@@ -82,10 +83,15 @@ def parse_long(text: str) -> int | None:
         except ValueError:
             return None
         return wrap_long(value) if value < 2**64 else None
-    if not _INTEGER.fullmatch(text):
+    if not _INTEGER.fullmatch(text) or _too_long(text):
         return None
     value = int(text)
     return value if LONG_MIN <= value <= LONG_MAX else None
+
+
+def _too_long(text: str) -> bool:
+    """Tell whether Python would refuse to read the number: it has far more digits than any fits."""
+    return len(text) > _MOST_DIGITS
 
 
 def parse_int(text: str) -> int | None:
@@ -192,7 +198,7 @@ def _parse_rfc822(text: str) -> int | None:
         return None
     try:
         return ticks_of_datetime(parsedate_to_datetime(text))
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return None
 
 
@@ -212,6 +218,8 @@ def format_datetime(ticks: int) -> str:
 def parse_timespan(text: str) -> int | None:
     """Read a timespan: `1.02:03:04.5`, `2h`, `15 seconds`, or a number of days."""
     text = text.strip().lower()
+    if _too_long(text):
+        return None
     match = _CLOCK.fullmatch(text)
     if match:
         minus, day, hour, minute, second, fraction = match.groups()
