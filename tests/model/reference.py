@@ -334,8 +334,9 @@ class Reference:
                     break
                 visited.add(key)
                 if key not in living:
-                    self._walked_to = key
-                    spans[channel].append(None)
+                    if not self._begins(channel, spans[channel], living):
+                        self._walked_to = key
+                        spans[channel].append(None)
                     break
                 spans[channel].append(key)
                 if channel in living[key].values:
@@ -343,6 +344,13 @@ class Reference:
                     break
                 cursor = living[key].parent
         return spans, seeds
+
+    @staticmethod
+    def _begins(channel: str, span: Sequence[Key | None], living: Mapping[Key, Copy]) -> bool:
+        """Whether a channel had never been written when the last checkpoint of a span was put."""
+        last = span[-1] if span else None
+        versions = {} if last is None else living[last].body["channel_versions"]
+        return bool(versions) and channel not in versions
 
     # -- deleting, copying, pruning --------------------------------------------------------------
 
