@@ -11,7 +11,7 @@ ARGS ?=
 TYPING_TESTS := $(wildcard tests/typing/*.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help environment demo test test-unit test-integration test-queued test-kill test-seeds test-slow test-judgement test-model test-differential test-oldest coverage mutants lint format
+.PHONY: help environment demo test test-unit test-integration test-queued test-kill test-seeds test-slow load test-judgement test-model test-differential test-oldest coverage mutants lint format
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-18s %s\n", $$1, $$2 }'
@@ -68,6 +68,10 @@ test-judgement: environment  ## spoilt queries: what Microsoft's binder rejects,
 test-slow: environment  ## states of 100 and 200 MB, 10,000 channels, 100,000 writes: exact, and what a client grows by (minutes)
 	@env -u KUSTO_CLUSTER_URI -u KUSTO_DATABASE -u KUSTO_TEST_CREATE PYTHONPATH=tests \
 	  $(BIN)/python -m slow.large_states
+
+load: environment  ## 50 durable calls a second for 5 minutes on a slow server that throttles; what they cost in memory
+	@env -u KUSTO_CLUSTER_URI -u KUSTO_DATABASE -u KUSTO_TEST_CREATE PYTHONPATH=tests \
+	  $(BIN)/python -m slow.steady_load
 
 # Sequences FIRST to FIRST + SEQUENCES - 1; one that fails alone is made small.
 test-model: SEQUENCES ?= 2000
