@@ -51,7 +51,8 @@ def run(first: int, count: int) -> Iterator[tuple[int, int, str]]:
         range(start, min(start + _AT_ONCE, first + count))
         for start in range(first, first + count, _AT_ONCE)
     ]
-    workers = min(len(groups), os.cpu_count() or 1)
+    # One more than there are processors: each waits for its server now and then.
+    workers = min(len(groups), (os.cpu_count() or 1) + 1)
     # Forked processes would inherit the threads of this one as they stand.
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         for done in as_completed([pool.submit(_run, group) for group in groups]):
