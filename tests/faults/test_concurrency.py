@@ -11,6 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
+import anyio
+import anyio.to_thread
 import orjson
 import pytest
 from shared.delays import DelayingTransport
@@ -396,3 +398,24 @@ async def test_rows_that_do_not_show_hold_puts_back_until_they_do(
     assert saver.stats()["overlay_bytes"] <= 100_000
     for chain in chains:
         assert await values_of(async_saver(), chain.place) == {"value": noise(20_000)}
+
+
+async def test_sync_callers_may_hold_every_thread_there_is(
+    async_saver: Callable[..., AsyncKustoSaver], thread_id: str
+) -> None:
+    """As sync endpoints of a web framework do: they wait in anyio's threads, all of them."""
+    saver = async_saver()
+    callers = int(anyio.to_thread.current_default_thread_limiter().total_tokens) + 2
+    assert await saver.aget_tuple(config_of(thread_id)) is None
+
+    def endpoint(number: int) -> None:
+        place = config_of(f"{thread_id} {number}")
+        saver.put(place, new_checkpoint({"a": noise(400_000, number)}), {}, {"a": 1})
+        found = saver.get_tuple(place)
+        assert found is not None
+        assert found.checkpoint["channel_values"] == {"a": noise(400_000, number)}
+
+    with anyio.fail_after(100):
+        async with anyio.create_task_group() as group:
+            for number in range(callers):
+                group.start_soon(anyio.to_thread.run_sync, endpoint, number)

@@ -64,6 +64,23 @@ async def test_a_thread_in_use_keeps_what_its_delta_channels_need(
     assert [len(item.calls) for item in thread.puts[:-1]] == [1] * (steps - 1)
 
 
+async def test_an_ancestor_too_young_to_be_sent_again_is_not_taken_for_new(
+    place: Place, async_saver: MakeSaver, advance: Advance
+) -> None:
+    """It is hours younger than what is sent, and expires before its child, unless it is next."""
+    saver = async_saver()
+    thread = AgedThread("edge", ["messages"])
+    day = 0.0
+    for number, days in enumerate((29.9, 0.8, 29.8, 89.6)):
+        await thread.put(saver, day)
+        if number < 3:
+            await thread.write(saver, thread.newest, ("messages", number))
+        advance(days)
+        day += days
+    assert saver.stats()["renewals"] == 2
+    await thread.check_newest(async_saver())
+
+
 async def test_a_thread_used_daily_is_renewed_once_a_month(
     place: Place, async_saver: MakeSaver, advance: Advance
 ) -> None:

@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import anyio.to_thread
-
 from . import _kql
 from ._clock import TICKS_PER_DAY, format_ticks
 from ._core import Core
@@ -36,6 +34,7 @@ from ._rows import (
     inline_from_json,
     refs_from_json,
 )
+from ._threads import run_in_thread
 from ._tombstones import Deaths, Tombstone, to_item, tombstones_from_rows
 from ._transport import Table
 from ._values import OFF_LOOP_BYTES, Encoded, base64_chars, decode_value
@@ -282,7 +281,7 @@ async def assemble(
     winners = winners_with_origin(submissions)
     decode = partial(_decode, head, blobs, refs, winners, where)
     size = head.total_bytes + sum(write.value.chars for _, write in winners)
-    return await anyio.to_thread.run_sync(decode) if size > OFF_LOOP_BYTES else decode()
+    return await run_in_thread(decode) if size > OFF_LOOP_BYTES else decode()
 
 
 async def channel_value(

@@ -17,8 +17,6 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import anyio.to_thread
-
 from . import _kql
 from ._caches import LruMap
 from ._clock import TICKS_PER_DAY, ticks_from_unix_ns
@@ -29,6 +27,7 @@ from ._requests import PutRequest, WritesRequest
 from ._retry import RetryPolicy, run
 from ._rows import BlobRef, CheckpointKey, CheckpointParts, CheckpointPlan, plan_checkpoint
 from ._schema import BLOBS, CHECKPOINTS, TOMBSTONES, WRITES
+from ._threads import run_in_thread
 from ._tombstones import Deaths, Tombstone, tombstones_from_rows
 from ._transport import Table, Transport, understood
 from ._values import OFF_LOOP_BYTES, Encoded, Line, encode_value
@@ -125,7 +124,7 @@ class Core:
         written_at = self.memory.clock.issue(now_ticks())
         size = sum(len(data) for _, data in request.values.values()) + len(request.checkpoint[1])
         if size > OFF_LOOP_BYTES:
-            encoded = await anyio.to_thread.run_sync(_encode, request)
+            encoded = await run_in_thread(_encode, request)
         else:
             encoded = _encode(request)
         epoch = request.epoch or await self._epoch_for_put(request)
@@ -279,7 +278,7 @@ class Core:
         written_at = self.memory.clock.issue(now_ticks())
         size = sum(len(value[1]) for _, _, value in request.writes)
         if size > OFF_LOOP_BYTES:
-            writes = await anyio.to_thread.run_sync(_encode_writes, request)
+            writes = await run_in_thread(_encode_writes, request)
         else:
             writes = _encode_writes(request)
         submission = WriteSubmission(

@@ -32,6 +32,7 @@ from ._rows import CheckpointKey, refs_from_json, spilled_refs
 from ._same_rows import same_rows
 from ._schema import BLOBS, CHECKPOINTS, WRITES
 from ._tombstones import to_item
+from ._transport import understood
 from ._values import base64_chars, decode_value
 from .errors import KustoCheckpointError
 
@@ -48,9 +49,10 @@ async def put_checkpoint(core: Core, request: PutRequest) -> None:
         ServiceError: The ancestors could not be looked at or sent again; nothing was stored.
     """
     core.raise_failures()
-    if request.doubtful:
-        request = settle_doubts(request, await _ages(core), core)
-    since = await _prepare(core, request)
+    with understood():
+        if request.doubtful:
+            request = settle_doubts(request, await _ages(core), core)
+        since = await _prepare(core, request)
     await core.put(request)
     if since:
         core.memory.lineages.learn(request.key, since)
@@ -116,9 +118,15 @@ async def _prepare(core: Core, request: PutRequest) -> dict[str, int]:
         need = await _look(core, request, needed)
         known = lineages.learn(parent, need.since)
         if await _is_due(core, known, needed):
-            await _renew(core, request.key, need.ancestors)
-            known = lineages.learn(parent, dict.fromkeys(needed, now))
+            await _renew(core, request.key, need.ancestors, now)
+            # What was too young to be sent is as old as it is.
+            young = [row.ingested for row in need.ancestors.values() if not _is_sent(row, now)]
+            known = lineages.learn(parent, dict.fromkeys(needed, min(young, default=now)))
     return step.since(known, now)
+
+
+def _is_sent(row: Ancestor, now: int) -> bool:
+    return row.ingested < now - YOUNG_TICKS
 
 
 async def _is_due(core: Core, lineage: Lineage, channels: Collection[str]) -> bool:
@@ -153,10 +161,11 @@ async def _look(core: Core, request: PutRequest, channels: Sequence[str]) -> _Ne
 # -- the same rows again -----------------------------------------------------------------------
 
 
-async def _renew(core: Core, key: CheckpointKey, ancestors: Mapping[str, Ancestor]) -> None:
+async def _renew(
+    core: Core, key: CheckpointKey, ancestors: Mapping[str, Ancestor], now: int
+) -> None:
     """Send the rows of some ancestors again, all but the young ones."""
-    before = core.now() - YOUNG_TICKS
-    old = {name: row for name, row in sorted(ancestors.items()) if row.ingested < before}
+    old = {name: row for name, row in sorted(ancestors.items()) if _is_sent(row, now)}
     names = list(old)
     rows = 0
     for start in range(0, len(names), _GROUP_ANCESTORS):

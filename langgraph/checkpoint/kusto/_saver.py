@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
-import anyio.to_thread
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import (
     BaseCheckpointSaver,
@@ -51,6 +50,7 @@ from ._requests import PutRequest, Typed, WritesRequest
 from ._rows import CheckpointKey
 from ._serde import ExactSerializer
 from ._stats import Stats
+from ._threads import run_in_thread
 from ._transport import SdkTransport, Transport, check_credential, no_endpoint_error, parse_endpoint
 from ._values import OFF_LOOP_BYTES
 from .errors import InvalidOptionError
@@ -434,7 +434,7 @@ class KustoSaverBase(BaseCheckpointSaver[str]):
 
     async def _decode_anywhere(self, raw: RawCheckpoint) -> CheckpointTuple:
         if raw.size_bytes > OFF_LOOP_BYTES:
-            return await anyio.to_thread.run_sync(self._decode, raw)
+            return await run_in_thread(self._decode, raw)
         return self._decode(raw)
 
     @contextmanager

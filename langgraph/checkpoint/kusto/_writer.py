@@ -22,12 +22,11 @@ from collections.abc import Awaitable, Sequence
 from functools import partial
 from typing import Protocol
 
-import anyio.to_thread
-
 from ._batch import Accumulator, Batch, Piece, cut
 from ._retry import RetryPolicy, run
 from ._schema import TABLES
 from ._stats import Stats
+from ._threads import run_in_thread
 from ._values import OFF_LOOP_BYTES, Line
 from .errors import BackpressureError, RowsRejectedError, SaverClosedError, ThrottledError
 from .options import SaverOptions
@@ -286,7 +285,7 @@ class Writer:
 
     async def _send_with_retry(self, batch: Batch[Ticket]) -> None:
         if batch.late_bytes > OFF_LOOP_BYTES:
-            payload = await anyio.to_thread.run_sync(batch.payload)
+            payload = await run_in_thread(batch.payload)
         else:
             payload = batch.payload()
         await run(

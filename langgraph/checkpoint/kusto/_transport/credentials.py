@@ -10,11 +10,11 @@ import logging
 import time
 from typing import Any, Protocol
 
-import anyio.to_thread
 from azure.core.credentials import AccessToken
 from azure.core.exceptions import ClientAuthenticationError
 from azure.identity.aio import ClientSecretCredential, DefaultAzureCredential
 
+from .._threads import run_in_thread
 from ..errors import InvalidOptionError
 
 logger = logging.getLogger(__name__)
@@ -104,9 +104,7 @@ class CredentialAdapter:
         if inspect.iscoroutinefunction(self._inner.get_token):
             token: AccessToken = await self._inner.get_token(*scopes, **kwargs)
             return token
-        answer: Any = await anyio.to_thread.run_sync(
-            lambda: self._inner.get_token(*scopes, **kwargs)
-        )
+        answer: Any = await run_in_thread(lambda: self._inner.get_token(*scopes, **kwargs))
         # A plain function may give back an awaitable, as the protocol says.
         found: AccessToken = await answer if inspect.isawaitable(answer) else answer
         return found

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 import anyio
-import anyio.to_thread
 import orjson
 from aiohttp import ClientPayloadError, ClientResponse, ClientSession
 from azure.kusto.data import ClientRequestProperties, DataFormat, KustoConnectionStringBuilder
@@ -26,6 +25,7 @@ from azure.kusto.data.client_base import ExecuteRequestParams
 from azure.kusto.data.exceptions import KustoServiceError
 
 from .._kql import ingest_inline
+from .._threads import run_in_thread
 from ..errors import RowsRejectedError, SaverClosedError
 from ..options import Ingestion
 from ._protocol import Table
@@ -273,7 +273,7 @@ class SdkTransport:
     @staticmethod
     async def _maybe_off_loop(work: Callable[[], bytes], payload: bytes) -> bytes:
         if len(payload) > _OFF_LOOP_BYTES:
-            return await anyio.to_thread.run_sync(work)
+            return await run_in_thread(work)
         return work()
 
     def _opened(self) -> _RawKustoClient:
@@ -359,7 +359,7 @@ class SdkTransport:
         return client
 
     async def _fetch_cloud_metadata(self) -> None:
-        await anyio.to_thread.run_sync(
+        await run_in_thread(
             CloudSettings.get_cloud_info_for_cluster, self._endpoint.uri, abandon_on_cancel=True
         )
 
