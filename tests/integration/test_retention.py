@@ -69,7 +69,8 @@ async def test_a_thread_nobody_used_is_gone_and_may_begin_again(
     assert [rows(place, name) for name in ("LatestCheckpoints", "LivePendingWrites()")] == [0, 0]
     assert (rows(place, "CheckpointBlobs"), rows(place, "StepDurations()")) == (1, 0)
     assert query(place, "StorageByThread() | project table_name, live_rows, dead_rows") == [
-        {"table_name": "CheckpointBlobs", "live_rows": 0, "dead_rows": 1}
+        {"table_name": "CheckpointBlobs", "live_rows": 0, "dead_rows": 1},
+        {"table_name": "CheckpointWrites", "live_rows": 0, "dead_rows": 1},
     ]
 
     await chain.step(a=3, large=noise(50_000, 3))

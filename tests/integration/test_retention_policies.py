@@ -164,9 +164,9 @@ def set_clock_ahead(monkeypatch: pytest.MonkeyPatch, days: int) -> None:
     ("days", "named"),
     [
         ((90, 90, 120), ["Checkpoints", "CheckpointWrites", "CheckpointBlobs"]),
-        ((90, 120, 120), ["CheckpointBlobs"]),
+        ((90, 120, 120), ["CheckpointWrites", "CheckpointBlobs"]),
         ((120, 120, 150), ["Checkpoints", "CheckpointWrites", "CheckpointBlobs"]),
-        ((7, 7, 150), ["Checkpoints", "CheckpointWrites"]),
+        ((7, 7, 150), ["Checkpoints"]),
     ],
 )
 async def test_setup_refuses_periods_that_are_too_short_and_names_what_mends_them(

@@ -40,8 +40,8 @@ def retain(place: Place, entity: str, days: float) -> None:
 
 
 def retain_all(place: Place, view: float, rows: float, blobs: float) -> None:
-    """Set how long the view, the rows and the blobs are kept."""
+    """Set how long the view, the checkpoints, and the blobs and writes are kept."""
     retain(place, "materialized-view LatestCheckpoints", view)
     retain(place, "table Checkpoints", rows)
-    retain(place, "table CheckpointWrites", rows)
+    retain(place, "table CheckpointWrites", blobs)
     retain(place, "table CheckpointBlobs", blobs)

@@ -31,7 +31,7 @@ def periods(
     return Periods(*(int(number * DAY) for number in days))
 
 
-PROVISIONED = periods(90, 120, 120, 150)
+PROVISIONED = periods(90, 120, 150, 150)
 
 
 def policy(period: str) -> str:
@@ -75,18 +75,19 @@ def change(name: str, days: int) -> str:
     ("found", "remedies"),
     [
         (PROVISIONED, {}),
-        (periods(7, 8.05, 8.05, 9.1), {}),
+        (periods(7, 8.05, 9.1, 9.1), {}),
         (
             periods(90, 90, 90, 120),
-            {"Checkpoints": 120, "CheckpointWrites": 120, "CheckpointBlobs": 150},
+            {"Checkpoints": 120, "CheckpointWrites": 150, "CheckpointBlobs": 150},
         ),
-        (periods(90, 90, 90, 150), {"Checkpoints": 120, "CheckpointWrites": 120}),
+        (periods(90, 90, 90, 150), {"Checkpoints": 120, "CheckpointWrites": 150}),
         (periods(6.5, 7, 40, 41), {"Checkpoints": 37}),
-        (periods(90, 91, 91.1, 150), {"Checkpoints": 120}),
-        (periods(90, 120, 91, 150), {"CheckpointWrites": 120}),
-        (periods(90, 120.5, 120, 121), {"CheckpointBlobs": 151}),
-        (periods(90, 120, 120, 150, 36_499), {"CheckpointTombstones": 365_000}),
-        (periods(90, 120, 120, 150, 36_500), {}),
+        (periods(90, 91, 91.1, 150), {"Checkpoints": 120, "CheckpointWrites": 150}),
+        (periods(90, 120, 91, 150), {"CheckpointWrites": 150}),
+        (periods(90, 120, 120, 150), {"CheckpointWrites": 150}),
+        (periods(90, 120.5, 150, 121), {"CheckpointBlobs": 151}),
+        (periods(90, 120, 150, 150, 36_499), {"CheckpointTombstones": 365_000}),
+        (periods(90, 120, 150, 150, 36_500), {}),
     ],
 )
 def test_what_mends_periods_that_are_too_short(found: Periods, remedies: dict[str, int]) -> None:

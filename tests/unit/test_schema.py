@@ -102,7 +102,7 @@ def test_everything_the_first_schema_must_have() -> None:
 def test_retention_outlives_what_needs_the_rows() -> None:
     """The view 90 days, rows 30 more than the view, blobs 30 more than rows."""
     assert (CHECKPOINTS.retention_days, CHECKPOINTS.hot_days) == (120, 30)
-    assert WRITES.retention_days == 120
+    assert WRITES.retention_days == 150
     assert BLOBS.retention_days == 150
     assert TOMBSTONES.retention_days == 365_000
     for table in TABLES:

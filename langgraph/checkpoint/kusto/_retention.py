@@ -2,9 +2,10 @@
 
 Kusto drops rows by the time of their ingestion. With R the period of the view, the time a thread
 may rest:
-- checkpoints and writes are kept longer than R, so that a checkpoint of age R still has ancestors
-  that were younger than the difference when it was put;
-- blobs are kept longer than checkpoints, so that a row never refers to an expired blob.
+- checkpoints are kept longer than R, so that a checkpoint of age R still has ancestors that were
+  younger than the difference when it was put;
+- blobs are kept longer than checkpoints, so that a row never refers to an expired blob;
+- so are writes: an ancestor whose row is gone is missed, one whose writes are gone is not.
 The differences decide, not R itself: any R will do.
 """
 
@@ -72,10 +73,11 @@ class Periods:
         if _age(self.checkpoints, self.view) < YOUNG_TICKS:
             found.append(change_retention(CHECKPOINTS, wanted))
             rows = wanted * TICKS_PER_DAY
-        if _age(self.writes, self.view) < YOUNG_TICKS:
-            found.append(change_retention(WRITES, wanted))
+        beyond = _days(rows) + RENEWAL_DAYS
+        if _age(self.writes, rows) < YOUNG_TICKS:
+            found.append(change_retention(WRITES, beyond))
         if _age(self.blobs, rows) < YOUNG_TICKS:
-            found.append(change_retention(BLOBS, _days(rows) + RENEWAL_DAYS))
+            found.append(change_retention(BLOBS, beyond))
         if self.tombstones < _FOREVER_TICKS:
             found.append(change_retention(TOMBSTONES, FOREVER_DAYS))
         return found

@@ -28,9 +28,10 @@ RETENTION_DAYS = 90
 """Days a thread nobody writes can be resumed, as provisioned: what the view keeps."""
 
 RENEWAL_DAYS = 30
-"""What is older than this and still needed by a new checkpoint is stored again. Rows are kept this
-much longer than the view, blobs this much longer than rows: what was younger than this when a
-checkpoint was put is there as long as that checkpoint (`_retention`)."""
+"""What is older than this and still needed by a new checkpoint is stored again. Checkpoints are
+kept this much longer than the view, blobs and writes this much longer than checkpoints: what was
+younger than this when a checkpoint was put is there as long as that checkpoint, and of an old one
+the row goes first (`_retention`)."""
 
 ROW_DAYS = RETENTION_DAYS + RENEWAL_DAYS
 BLOB_DAYS = ROW_DAYS + RENEWAL_DAYS
@@ -170,7 +171,7 @@ TABLES: tuple[Table, ...] = (
             data string BigObject
             """
         ),
-        retention_days=ROW_DAYS,
+        retention_days=BLOB_DAYS,
         hot_days=HOT_DAYS,
         row_order=("thread_id", "checkpoint_ns", "checkpoint_id"),
     ),
@@ -322,7 +323,7 @@ def blocks() -> tuple[Block, ...]:
         ),
         Block(
             "Retention: a thread nobody writes can be resumed as long as the view keeps it, which\n"
-            "comes further down: 90 days. Checkpoints and writes are kept 30 days more, blobs\n"
+            "comes further down: 90 days. Checkpoints are kept 30 days more, writes and blobs\n"
             "another 30, tombstones for ever. Role: Table Admin. Change: the days, together with\n"
             "those of the view; keep the differences of 30 days and CheckpointTombstones as it is.",
             tuple(alter_retention(table) for table in TABLES),
