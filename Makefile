@@ -43,7 +43,7 @@ test-integration:  ## against the cluster in KUSTO_CLUSTER_URI, database KUSTO_D
 	@$(BIN)/python -m pytest tests/integration $(ARGS)
 
 # Needs npm at run time, which comes from a wheel and fetches Azurite, the emulator of Azure storage.
-test-queued: environment  ## queued ingestion, over an Azurite that is fetched by npm (a minute)
+test-queued: environment  ## queued ingestion, over an Azurite that is fetched by npm (two minutes)
 	@env -u KUSTO_CLUSTER_URI -u KUSTO_DATABASE -u KUSTO_TEST_CREATE \
 	  $(BIN)/python -m pytest tests/queued $(ARGS)
 
@@ -75,15 +75,17 @@ load: environment  ## 50 durable calls a second for 5 minutes on a slow server t
 
 # Sequences FIRST to FIRST + SEQUENCES - 1; one that fails alone is made small.
 test-model: SEQUENCES ?= 2000
-test-model: environment  ## random sequences of calls, compared with a reference after each (half an hour); SEQUENCES=2000 FIRST=1
+test-model: INGESTION ?= streaming
+test-model: environment  ## random sequences of calls, compared with a reference after each (half an hour); SEQUENCES=2000 FIRST=1 INGESTION=inline
 	@env -u KUSTO_CLUSTER_URI -u KUSTO_DATABASE -u KUSTO_TEST_CREATE PYTHONPATH=tests \
-	  $(BIN)/python -m model.campaign $(SEQUENCES) $(FIRST)
+	  $(BIN)/python -m model.campaign $(SEQUENCES) $(FIRST) $(INGESTION)
 
 # `make test` runs a few examples, always the same ones. Needs PostgreSQL: sudo apt-get install postgresql
 test-differential: EXAMPLES ?= 500
 test-differential: SEED ?= 1
-test-differential: environment  ## the same generated operations on the Postgres saver; EXAMPLES=500 SEED=1
-	@env -u KUSTO_CLUSTER_URI -u KUSTO_DATABASE DIFFERENTIAL_EXAMPLES=$(EXAMPLES) \
+test-differential: INGESTION ?= streaming
+test-differential: environment  ## the same generated operations on the Postgres saver; EXAMPLES=500 SEED=1 INGESTION=inline
+	@env -u KUSTO_CLUSTER_URI -u KUSTO_DATABASE DIFFERENTIAL_EXAMPLES=$(EXAMPLES) DIFFERENTIAL_INGESTION=$(INGESTION) \
 	  $(BIN)/python -m pytest tests/differential --hypothesis-seed=$(SEED) --timeout=7200 $(ARGS)
 
 # Each in an environment of its own: what tools/lines/ names, the oldest versions that are supported among them.

@@ -60,6 +60,7 @@ PURE_FILES = [
     "_rows.py",
     "_same_rows.py",
     "_schema.py",
+    "_sent_again.py",
     "_serde.py",
     "_stats.py",
     "_tombstones.py",

@@ -2,6 +2,7 @@
 
 Lives here: one run of pytest for each seed, and the summary. Does not live here: what a seed
 changes (the local server), and how the tests hear of it (`KUSTO_TEST_SEED`, `tests/conftest.py`).
+Streaming and inline ingestion; queued ingestion has a server of its own (`tests/queued`).
 
     python tools/seeds.py --seeds 50 [--first 1] [--jobs 1] [-- pytest's arguments]
 """
@@ -23,6 +24,7 @@ LEVELS = (
     "tests/integration/test_async.py",
     "tests/integration/test_sync.py",
     "tests/integration/test_graphs.py",
+    "tests/integration/test_inline.py",
     "tests/faults/test_turbulence.py",
 )
 LIVE = ("KUSTO_CLUSTER_URI", "KUSTO_DATABASE", "KUSTO_TEST_CREATE")

@@ -6,7 +6,9 @@ packages that speak to it, are not installed, these tests are skipped, and say w
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from anyio.from_thread import start_blocking_portal
@@ -41,13 +43,15 @@ def twins(database: str) -> Iterator[Twins]:
     )
     with start_blocking_portal() as portal, local_place(**seed_settings()) as place:
         opened = module.AsyncPostgresSaver.from_conn_string(database)
-        kusto = AsyncKustoSaver(place.uri, place.database, **seed_options())
+        ingestion: Any = os.environ.get("DIFFERENTIAL_INGESTION", "streaming")
+        kusto = AsyncKustoSaver(place.uri, place.database, ingestion=ingestion, **seed_options())
         with (
             portal.wrap_async_context_manager(opened) as postgres,
             portal.wrap_async_context_manager(kusto),
         ):
             portal.call(postgres.setup)
             yield Twins(kusto, postgres, portal)
+        assert ingestion == "streaming" or place.server.requests.count("ingest") == 0
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from shared.named_tests import assert_there, named_tests
 from shared.places import Place, local_place
+from shared.processes import ROOT
 from shared.refusals import refused
 from shared.threads import Chain, config_of
 
@@ -104,3 +106,20 @@ def test_an_ingestion_uri_that_is_none(given: str, why: str) -> None:
 def test_an_ingestion_uri_is_text() -> None:
     with pytest.raises(errors.InvalidOptionError, match="must be text, not int"):
         AsyncKustoSaver(CLUSTER, "db", ingestion="queued", ingestion_uri=5)  # type: ignore[arg-type]
+
+
+PROMISES = ("durable", "read your writes", "whole or absent", "land twice", "not there")
+
+
+@pytest.mark.parametrize("promise", PROMISES)
+def test_each_promise_of_each_way_names_tests_that_exist(promise: str) -> None:
+    """The table of docs/guarantees.md: no cell without a test."""
+    text = (ROOT / "docs" / "guarantees.md").read_text(encoding="utf-8")
+    rows = text.split("### What shows it\n", 1)[1].split("\n\n**", 1)[0].splitlines()
+    (row,) = [row for row in rows if row.startswith(f"| {promise}")]
+    _, _, *ways, _ = row.split("|")
+    assert len(ways) == 3
+    for cell in ways:
+        assert named_tests(cell), cell
+        for file, path in named_tests(cell):
+            assert_there(file, path)

@@ -23,6 +23,7 @@ from langgraph.graph import START, StateGraph
 from langgraph.types import Command, Send
 from pydantic import BaseModel
 from shared.graphs import Driver, Effects, line, nested
+from shared.named_tests import assert_there, named_tests
 from shared.places import Place
 from shared.savers import MakeSaver, of_kind
 from shared.threads import Chain, config_of, id_of, listed, new_checkpoint, noise, values_of
@@ -33,7 +34,6 @@ from langgraph.checkpoint.kusto import AsyncKustoSaver, KustoSaver
 ROOT = Path(__file__).parents[2]
 SECTION = "## What hurt users of other savers"
 ROWS = 30
-NAMED = re.compile(r"`([\w/]+\.py)((?:::\w+)+)`")
 
 
 @pytest.fixture(params=["async", "sync"])
@@ -66,7 +66,7 @@ def test_every_lesson_has_a_row() -> None:
 @pytest.mark.parametrize("number", range(1, ROWS + 1))
 def test_a_lesson_names_tests_that_exist_or_says_what_is_open(number: int) -> None:
     _, _, answer = lessons()[number - 1]
-    named = NAMED.findall(answer)
+    named = named_tests(answer)
 
     assert named or "open: needs " in answer or "reason: " in answer
     for file, path in named:
@@ -79,16 +79,9 @@ def test_what_else_is_asked_names_tests_that_exist() -> None:
 
     assert len(rows) > 20
     for row in rows:
-        assert NAMED.search(row), row
-        for file, path in NAMED.findall(row):
+        assert named_tests(row), row
+        for file, path in named_tests(row):
             assert_there(file, path)
-
-
-def assert_there(file: str, path: str) -> None:
-    source = (ROOT / "tests" / file).read_text(encoding="utf-8")
-    for name in path.removeprefix("::").split("::"):
-        kind = "class" if name[0].isupper() else "def"
-        assert re.search(rf"^ *(async )?{kind} {name}\b", source, re.MULTILINE), f"{file}: {name}"
 
 
 # -- 6: the order of parallel writes ---------------------------------------------------------------

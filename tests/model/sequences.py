@@ -18,12 +18,13 @@ from pathlib import Path
 
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.database import InMemoryExampleDatabase
-from shared.places import DATABASE, local_place
+from shared.places import local_place
 
 from langgraph.checkpoint.kusto.local import LocalKusto
 
 from . import operations as op
-from .trial import VISIBILITY_SECONDS, Trial
+from .trial import Trial
+from .ways import Way
 
 FIRST = 1
 SOME = 50
@@ -32,16 +33,18 @@ _CHOICE_BYTES = 20_000
 _MEMORY = Path("/dev/shm")  # commits need no disk here; elsewhere it is only slower
 _database = InMemoryExampleDatabase()
 _taken: list[int] = []
+_ways: list[Way] = []
 
 
-def try_sequence(number: int) -> int:
-    """Run a sequence; give the number of its steps.
+def try_sequence(number: int, way: Way | None = None) -> int:
+    """Run a sequence, with streaming ingestion by default; give the number of its steps.
 
     Raises:
         Difference: A saver showed something else than the reference.
     """
     logging.getLogger("langgraph.checkpoint.kusto").setLevel(logging.CRITICAL)
     _taken.clear()
+    _ways[:] = [way or Way()]
     choices = random.Random(f"sequence {number}").randbytes(_CHOICE_BYTES)
     _sequence.hypothesis.fuzz_one_input(choices)
     return _taken[-1]
@@ -67,32 +70,27 @@ def shrink() -> None:
 )
 @given(world=op.worlds, steps=op.steps)
 def _sequence(world: op.World, steps: list[op.Step]) -> None:
-    with _server(world) as local:
-        trial = Trial(world, local)
+    (way,) = _ways
+    with _server(world, way) as local:
+        trial = Trial(world, local, way)
         asyncio.run(trial.run(steps))
         _taken.append(trial.taken)
 
 
 @contextmanager
-def _server(world: op.World) -> Iterator[LocalKusto]:
+def _server(world: op.World, way: Way) -> Iterator[LocalKusto]:
     """A server of its own, which leaves open what the world says."""
     with tempfile.TemporaryDirectory(dir=_MEMORY if _MEMORY.is_dir() else None) as folder:
         path = Path(folder) / "kusto"
-        shutil.copyfile(_template(), path)
-        with LocalKusto(
-            path,
-            database=DATABASE,
-            seed=world.seed,
-            turbulence=world.turbulence,
-            visibility=VISIBILITY_SECONDS if world.delayed else 0.0,
-        ) as local:
+        shutil.copyfile(_template(way.database), path)
+        with LocalKusto(path, **way.server(world)) as local:
             yield local
 
 
 @functools.cache
-def _template() -> Path:
+def _template(database: str) -> Path:
     """A file of a server with all tables and no rows, made once by each process."""
     path = Path(tempfile.mkdtemp()) / "kusto"
-    with local_place(path=path):
+    with local_place(path=path, database=database):
         pass
     return path

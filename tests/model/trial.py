@@ -28,9 +28,7 @@ from . import operations as op
 from .comparing import Difference, exact, same, shown_by
 from .conditions import WrongClock, small_pages
 from .reference import BrokenHistoryError, Copy, Key, Range, Reference
-
-VISIBILITY_SECONDS = 60.0
-"""How long a server hides rows; nobody waits for it, its clock is set forward."""
+from .ways import VISIBILITY_SECONDS, Way
 
 SECONDS_PER_DAY = 86_400
 
@@ -38,9 +36,10 @@ SECONDS_PER_DAY = 86_400
 class Trial:
     """The savers, the reference, and what steps need to find their checkpoint."""
 
-    def __init__(self, world: op.World, local: LocalKusto) -> None:
+    def __init__(self, world: op.World, local: LocalKusto, way: Way) -> None:
         self.world = world
         self.local = local
+        self.way = way
         self.reference = Reference()
         self.savers: list[Any] = [None] * op.SAVERS
         self.actor: int | None = None
@@ -88,7 +87,11 @@ class Trial:
 
     def _make(self, index: int) -> Any:
         patience = 0.3 if self.world.delayed else 3.0
-        options: dict[str, Any] = {"retry_backoff": 0.001, "visibility_timeout": patience}
+        options: dict[str, Any] = {
+            "ingestion": self.way.ingestion,
+            "retry_backoff": 0.001,
+            "visibility_timeout": patience,
+        }
         if self.world.buffered[index]:
             options |= {"write_mode": "buffered", "flush_interval": 3600.0}
         place = (self.local.url, self.local.database)
@@ -115,7 +118,8 @@ class Trial:
         """Make everything visible."""
         if self.actor is not None and self.savers[self.actor] is not None:
             await _flush(self.savers[self.actor])
-        if self.world.delayed:
+        await self.way.settle()
+        if self.world.delayed and not self.way.is_queued:
             self.local.advance((VISIBILITY_SECONDS + 1) / SECONDS_PER_DAY)
         self.settled_at = self.reference.now
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from shared import way_writer
 from shared.azurite import QUEUED, queue_of
 from shared.places import Place, query
-from shared.processes import ROOT, Child, child_environment
 from shared.threads import Chain, config_of, eventually, listed, new_checkpoint, noise, values_of
 
-from langgraph.checkpoint.kusto import AsyncKustoSaver, KustoSaver
+from langgraph.checkpoint.kusto import AsyncKustoSaver, KustoSaver, _core
+from langgraph.checkpoint.kusto._clock import TICKS_PER_SECOND
 from langgraph.checkpoint.kusto.local.queued import QueuedIngestion
 
 LARGE = noise(300_000)
@@ -70,9 +70,7 @@ async def test_a_client_killed_after_acknowledgement_loses_nothing(
     place: Place, queue: QueuedIngestion
 ) -> None:
     queue.paused = True
-    command = [sys.executable, "-m", "shared.queued_writer", place.uri, place.database, "killed"]
-    paths = f"{ROOT / 'tests'}:{child_environment()['PYTHONPATH']}"
-    child = Child(command, env={"PYTHONPATH": paths})
+    child = way_writer.start(place, "killed", "queued")
     try:
         assert await asyncio.to_thread(child.line) == "small", child.errors()
         assert not await seen(place, config_of("killed"))
@@ -162,6 +160,40 @@ async def test_the_row_is_queued_when_its_values_are_shown(
 
 async def waits_for(storage: str, tables: list[str]) -> bool:
     return await asyncio.to_thread(tables_in, storage) == tables
+
+
+async def test_a_value_that_takes_long_makes_no_false_failure(
+    make_saver: Callable[..., AsyncKustoSaver],
+    queue: QueuedIngestion,
+    storage: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The time that its row has to show begins when the row is queued, not before its values."""
+    late, real = 0, _core.now_ticks
+    monkeypatch.setattr(_core, "now_ticks", lambda: real() + late)
+    saver = make_saver(queued_timeout=60.0)
+    queue.paused = True
+    put = asyncio.ensure_future(Chain(saver, "slow value").step(large=LARGE))
+    await eventually(lambda: waits_for(storage, ["CheckpointBlobs"]))
+    late = 100 * TICKS_PER_SECOND
+    queue.paused = False
+    await eventually(lambda: is_shown(saver))
+    queue.paused = True
+    await put
+    asked = saver.stats()["queries"]
+    await eventually(lambda: asked_more(saver, asked + 3))
+    await saver.flush()
+    queue.paused = False
+    await eventually(lambda: nothing_waits(saver))
+
+
+async def asked_more(saver: AsyncKustoSaver, queries: int) -> bool:
+    return saver.stats()["queries"] >= queries
+
+
+async def is_shown(saver: AsyncKustoSaver) -> bool:
+    """Whether the values have landed, so that the row is sent."""
+    return saver.stats()["ingest_requests"] == 2
 
 
 async def test_a_value_under_way_holds_back_the_row_that_refers_to_it(

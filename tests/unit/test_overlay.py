@@ -124,62 +124,62 @@ def test_adding_twice_counts_once(full: Overlay) -> None:
 
 
 def test_removing(full: Overlay) -> None:
-    full.acknowledge(["s1", "b1"])
+    full.acknowledge(["s1", "b1"], NOW)
     full.remove(["?", "s1", "s2", "?", "s1"])
 
     assert names(full.view("a")) == ([], ["b1"], [])
     full.remove(["b1", "t1", "s3", "b2"])
     assert (len(full), full.size_bytes) == (0, 0)
     assert full.view().deaths == Deaths()
-    assert full.unconfirmed(9).blobs == ()
+    assert full.unconfirmed(9) == []
 
 
 def test_acknowledging(full: Overlay) -> None:
     assert not full.is_acknowledged("s1")
-    full.acknowledge(["s1", "?"])
+    full.acknowledge(["s1", "?"], NOW)
 
     assert full.is_acknowledged("s1")
     assert not full.is_acknowledged("b1")
     assert full.is_acknowledged("?")  # it has left: it was shown
     full.remove(["s1"])
-    full.acknowledge(["s1"])
-    assert full.unconfirmed(9).checkpoints == ()
+    full.acknowledge(["s1"], NOW)
+    assert full.unconfirmed(9) == []
 
 
 def test_acknowledged_rows_from_before_a_time(full: Overlay) -> None:
-    assert full.acknowledged_before(NOW + 100, 9) == []
-    full.acknowledge(["s1", "t1", "b1"])
+    """From before it they were acknowledged; when they were written does not matter."""
+    assert full.acknowledged_before(NOW + 100) == []
+    full.acknowledge(["t1", "s1"], NOW + 5)
+    full.acknowledge(["t1", "b1"], NOW + 7)
 
-    assert full.acknowledged_before(NOW, 9) == []
-    assert full.acknowledged_before(NOW + 1, 9) == ["s1", "b1"]
-    assert full.acknowledged_before(NOW + 10, 9) == ["s1", "t1", "b1"]
-    assert full.acknowledged_before(NOW + 10, 2) == ["s1", "t1"]
-    assert full.acknowledged_before(NOW + 10, 0) == []
+    assert full.acknowledged_before(NOW + 5) == []
+    assert full.acknowledged_before(NOW + 6) == ["t1", "s1"]
+    assert full.acknowledged_before(NOW + 8) == ["t1", "s1", "b1"]
+    full.remove(["s1"])
+    assert full.acknowledged_before(NOW + 6) == ["t1"]
 
 
 def test_only_acknowledged_rows_are_asked_about_the_oldest_first(full: Overlay) -> None:
-    assert full.unconfirmed(9).oldest == 0
-    full.acknowledge(["t1", "b2", "s3", "s1", "s2", "b1"])
-    asked = full.unconfirmed(9)
+    assert full.unconfirmed(9) == []
+    full.acknowledge(["t1", "b2", "s3", "s1", "s2", "b1"], NOW)
+    (asked,) = full.unconfirmed(6)
 
     assert (asked.checkpoints, asked.blobs) == (("s3", "s1"), ("b2", "b1"))
     assert (asked.writes, asked.tombstones) == (("s2",), ("t1",))
     assert asked.oldest == NOW
-    assert full.unconfirmed(1).tombstones == ("t1",)
-    assert full.unconfirmed(1).oldest == NOW + 9
-    assert full.unconfirmed(2).blobs == ("b2",)
-    assert full.unconfirmed(0).oldest == 0
+    assert asked.among(["b1", "s2", "t1", "s3", "?"]) == {"b1", "s2", "t1", "s3"}
 
 
-def test_rows_that_stay_long(full: Overlay) -> None:
-    """Of the oldest acknowledged ones, whatever their number, those from before a time."""
-    assert full.acknowledged_before(NOW + 99, 9) == []
-    full.acknowledge(["s1", "t1", "b1"])
+def test_all_are_asked_about_in_groups(full: Overlay) -> None:
+    """Also those after rows that never show."""
+    full.acknowledge(["t1", "b2", "s3", "s1", "s2"], NOW)
+    first, second, last = full.unconfirmed(2)
 
-    assert full.acknowledged_before(NOW + 10, 9) == ["s1", "t1", "b1"]
-    assert full.acknowledged_before(NOW + 9, 9) == ["s1", "b1"]
-    assert full.acknowledged_before(NOW + 9, 2) == ["s1"]
-    assert full.acknowledged_before(NOW, 9) == full.acknowledged_before(NOW + 9, 0) == []
+    assert (first.tombstones, first.blobs) == (("t1",), ("b2",))
+    assert [group.oldest for group in full.unconfirmed(1)] == [NOW + 9, NOW, NOW, NOW, NOW]
+    assert first.oldest == NOW
+    assert (second.checkpoints, last.writes) == (("s3", "s1"), ("s2",))
+    assert first.among(["t1", "s3"]) == {"t1"}
 
 
 # ------------------------------------------------------------------------------------- dead rows
@@ -222,7 +222,7 @@ def test_a_view_without_epochs_that_turned_out_dead() -> None:
 
 def test_dead_rows_leave_once_they_are_acknowledged(full: Overlay) -> None:
     assert full.dead("a", dead("e1")) == []
-    full.acknowledge(["s1", "s2", "b1", "t1"])
+    full.acknowledge(["s1", "s2", "b1", "t1"], NOW)
 
     assert set(full.dead("a", dead("e1"))) == {"s1", "s2", "b1"}
     assert full.dead("a", dead("e2")) == []
@@ -232,7 +232,7 @@ def test_dead_rows_leave_once_they_are_acknowledged(full: Overlay) -> None:
 def test_rows_without_an_epoch_are_never_dead() -> None:
     overlay = Overlay()
     overlay.add_writes(writes("s1", epoch=""), 1, 1)
-    overlay.acknowledge(["s1"])
+    overlay.acknowledge(["s1"], NOW)
 
     assert overlay.dead("a", dead("e1")) == []
     assert overlay.view("a").epochs() == set()
@@ -301,7 +301,7 @@ def test_runs_and_checkpoints_die_as_epochs_do() -> None:
     overlay.add_writes(replace(writes("s4"), run_id="r"), 1, 1)
     overlay.add_writes(writes("s5", "2", epoch=""), 1, 1)
     overlay.add_blob(blob("b1"), 1)
-    overlay.acknowledge(["s1", "s2", "s3", "s4", "s5", "b1"])
+    overlay.acknowledge(["s1", "s2", "s3", "s4", "s5", "b1"], NOW)
     view, key = overlay.view("a"), CheckpointKey("a", "", "2")
     run = Deaths(runs=frozenset({("a", "r"), ("b", "")}))
     one = Deaths(checkpoints={(key, "e1"): NOW, (key, ""): NOW})
@@ -352,7 +352,7 @@ def test_books_are_kept_whatever_happens(history: list[tuple[str, int]], seed: i
             sizes.setdefault(name, size)
         elif step == "ack":
             chosen = [n + str(number) for n in "sbwt"]
-            overlay.acknowledge(chosen)
+            overlay.acknowledge(chosen, NOW)
             acknowledged += [n for n in chosen if n in sizes and n not in acknowledged]
         elif step == "remove":
             chosen = [n + str(number) for n in "sb"]
@@ -361,9 +361,12 @@ def test_books_are_kept_whatever_happens(history: list[tuple[str, int]], seed: i
                 sizes.pop(gone, None)
             acknowledged = [n for n in acknowledged if n in sizes]
         else:
-            asked = overlay.unconfirmed(number)
-            found = [*asked.checkpoints, *asked.blobs, *asked.writes, *asked.tombstones]
-            assert sorted(found) == sorted(acknowledged[:number])
+            size = number + 1
+            for place, asked in enumerate(overlay.unconfirmed(size)):
+                found = [*asked.checkpoints, *asked.blobs, *asked.writes, *asked.tombstones]
+                wanted = acknowledged[place * size : (place + 1) * size]
+                assert sorted(found) == sorted(wanted) != []
+            assert len(overlay.unconfirmed(size)) == -(-len(acknowledged) // size)
         assert len(overlay) == len(sizes)
         assert overlay.size_bytes == sum(sizes.values())
         view = overlay.view()
@@ -377,7 +380,7 @@ def test_what_is_acknowledged_and_not_shown_is_known_by_its_thread() -> None:
     overlay = Overlay()
     overlay.add_checkpoint(checkpoint("s1", thread="b"), 10)
     assert not overlay.has_acknowledged
-    overlay.acknowledge(["s1", "?"])
+    overlay.acknowledge(["s1", "?"], NOW)
     assert overlay.has_acknowledged
     assert (overlay.thread_of("s1"), overlay.thread_of("?")) == ("b", "")
     overlay.remove(["s1"])

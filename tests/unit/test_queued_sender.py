@@ -190,6 +190,55 @@ async def test_a_request_that_takes_too_long(clients: Clients) -> None:
         await sender.send("T", "M", ROWS)
 
 
+async def test_a_first_request_that_takes_too_long_leaves_no_client_behind(
+    clients: Clients,
+) -> None:
+    """The next one makes a client, too; when both have sent, one of them is closed."""
+    slow, next_one = Client(), Client()
+    slow.gate.clear()
+    next_one.gate.clear()
+    clients.prepared = [slow, next_one]
+    sender = QueuedSender(URI, "db", connect, threads=2, timeout=0.05)
+    await sender.open()
+    for _ in clients.prepared.copy():
+        with pytest.raises(ClusterUnreachableError):
+            await sender.send("T", "M", ROWS)
+    slow.gate.set()
+    await until(lambda: slow.sent)
+    next_one.gate.set()
+    await until(lambda: next_one.sent and not sender._running)
+    sender._timeout = 30.0
+    await sender.send("T", "M", ROWS)
+    assert len(clients) == 2
+    assert [client.closed for client in clients] == [0, 1]
+    await sender.aclose()
+    assert [client.closed for client in clients] == [1, 1]
+
+
+async def test_a_client_of_a_loop_that_is_gone_is_not_kept(clients: Clients) -> None:
+    """It asks for tokens on the loop it was made for."""
+    slow = Client()
+    slow.gate.clear()
+    clients.prepared = [slow]
+    sender = QueuedSender(URI, "db", connect, threads=2, timeout=0.05)
+
+    async def once() -> None:
+        await sender.open()
+        with pytest.raises(ClusterUnreachableError):
+            await sender.send("T", "M", ROWS)
+
+    await asyncio.to_thread(asyncio.run, once())
+    await sender.open()
+    slow.gate.set()
+    await until(lambda: slow.sent and not sender._running)
+    assert slow.closed == 1
+    sender._timeout = 30.0
+    await sender.send("T", "M", ROWS)
+    assert len(clients) == 2
+    await sender.aclose()
+    assert [client.closed for client in clients] == [1, 1]
+
+
 async def test_closing_does_not_wait_for_ever(
     clients: Clients, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -8,10 +8,13 @@ from typing import Any
 
 import pytest
 
+from langgraph.checkpoint.kusto import _kql
 from langgraph.checkpoint.kusto import _visibility as module
 from langgraph.checkpoint.kusto._clock import TICKS_PER_SECOND
 from langgraph.checkpoint.kusto._memory import Memory
 from langgraph.checkpoint.kusto._rows import BlobRef, CheckpointKey, StoredCheckpoint
+from langgraph.checkpoint.kusto._schema import WRITES
+from langgraph.checkpoint.kusto._sent_again import SentAgain
 from langgraph.checkpoint.kusto._stats import Stats
 from langgraph.checkpoint.kusto._transport import Table
 from langgraph.checkpoint.kusto._values import encode_value
@@ -35,12 +38,21 @@ class Kusto:
         self.shown: dict[str, int] = {}
         self.failures: list[Exception] = []
         self.asked: list[Mapping[str, str | int]] = []
+        self.landed: dict[str, int] = {}
+        self.texts: list[Any] = []
+        self.answers: list[list[Table]] = []
 
     async def query(self, text: Any, parameters: Mapping[str, str | int]) -> list[Table]:
         await asyncio.sleep(0)
         self.asked.append(parameters)
         if self.failures:
             raise self.failures.pop(0)
+        if self.answers:
+            return self.answers.pop(0)
+        if text in _kql.CONFIRM_AGAIN.values():
+            self.texts.append(text)
+            asked = str(parameters["p_ids"]).split(",")
+            return [Table(("identity", "row_count"), [[i, self.landed.get(i, 0)] for i in asked])]
         asked = str(parameters["p_blobs"]).split(",")
         rows = [[blob, self.shown[blob]] for blob in asked if blob in self.shown]
         return [EMPTY, Table(("blob_id", "row_count"), rows), EMPTY, EMPTY]
@@ -87,7 +99,7 @@ class Bench:
         key = CheckpointKey("thread", "", identity)
         row = StoredCheckpoint(key, "", "e1", "", identity, NOW, value, value, {}, {})
         self.memory.overlay.add_checkpoint(row, 10)
-        self.memory.overlay.acknowledge([identity])
+        self.memory.overlay.acknowledge([identity], self.now)
         self.visibility.watch()
 
 
@@ -132,7 +144,7 @@ async def test_it_is_shown_when_all_its_chunks_are(make_bench: MakeBench) -> Non
     assert not two.done(), "one of its chunks is missing"
     bench.kusto.shown = {"b2": 2}
     await two
-    assert repr(bench.visibility) == "<Visibility waiting=0 late=0>"
+    assert repr(bench.visibility) == "<Visibility waiting=0 again=0 late=0>"
 
 
 async def test_nothing_is_asked_when_nothing_waits(make_bench: MakeBench) -> None:
@@ -201,6 +213,20 @@ async def test_closing_answers_whoever_waits(make_bench: MakeBench) -> None:
     assert len(bench.kusto.asked) == given_up
 
 
+async def test_all_that_wait_are_asked_about(
+    make_bench: MakeBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also what comes after many that never show."""
+    monkeypatch.setattr(module, "_ASKED_AT_ONCE", 2)
+    bench = make_bench()
+    waiting = [bench.follow(f"b{number}", at=NOW - number) for number in range(5)]
+    bench.kusto.shown = {"b2": 1, "b4": 1}
+    await asyncio.gather(waiting[2], waiting[4])
+    assert [asked["p_blobs"] for asked in bench.kusto.asked[:3]] == ["b0,b1", "b2,b3", "b4"]
+    assert bench.kusto.asked[1]["p_since"] == "datetime(2025-11-29T07:59:59.9999997Z)"
+    assert [item.done() for item in waiting] == [False, False, True, False, True]
+
+
 # -- what nobody waits for -------------------------------------------------------------------------
 
 
@@ -235,12 +261,104 @@ async def test_what_is_late_is_told_once_and_kept(make_bench: MakeBench) -> None
     await until(lambda: bench.commits.asked > seen + 5)
     assert bench.memory.take_failures() is None
     assert len(bench.memory.overlay) == 1
-    assert repr(bench.visibility) == "<Visibility waiting=0 late=1>"
+    assert repr(bench.visibility) == "<Visibility waiting=0 again=0 late=1>"
     bench.acknowledge("s2")
+    bench.now += 2 * TICKS_PER_SECOND + 1
     bench.commits.shown = ["s1"]
     seen = bench.commits.asked
     await until(lambda: bench.commits.asked > seen + 2)
     told = bench.memory.take_failures()
     assert isinstance(told, WriteFailedError)
     assert [failure[:2] for failure in told.failures] == ["s2"]
-    assert repr(bench.visibility) == "<Visibility waiting=0 late=1>", "s1 was shown after all"
+    assert repr(bench.visibility) == "<Visibility waiting=0 again=0 late=1>", (
+        "s1 was shown after all"
+    )
+
+
+async def test_the_time_counts_from_the_acknowledgement(make_bench: MakeBench) -> None:
+    """A row whose large values took long to show is queued long after it was made."""
+    bench = make_bench(timeout=2.0)
+    bench.now = NOW + 60 * TICKS_PER_SECOND
+    bench.acknowledge("s1")  # made at NOW
+    await until(lambda: bench.commits.asked > 3)
+    assert bench.memory.take_failures() is None
+    bench.now += 2 * TICKS_PER_SECOND + 1
+    seen = bench.commits.asked
+    await until(lambda: bench.commits.asked > seen + 2)
+    assert isinstance(bench.memory.take_failures(), WriteFailedError)
+
+
+# -- rows that were sent once more -----------------------------------------------------------------
+
+
+def again(identity: str, rows: int = 1, low: int = 0, high: int = 2**62) -> SentAgain:
+    return SentAgain(WRITES, f"thread of {identity}", identity, rows, low, high)
+
+
+KEY = CheckpointKey("thread", "", "1")
+
+
+async def test_it_asks_until_all_have_landed_again(make_bench: MakeBench) -> None:
+    bench = make_bench()
+    bench.memory.lineages.learn(KEY, {"a": NOW})
+    bench.kusto.failures = [ClusterUnreachableError("gone; wait")]
+    bench.kusto.landed = {"s1": 2, "s2": 1}
+    bench.visibility.watch_again([again("s1", 3), again("s2"), again("s3", 7, 20, 26)])
+    await until(lambda: repr(bench.visibility) == "<Visibility waiting=0 again=2 late=0>")
+    single, whole = bench.kusto.asked[1:3]
+    assert (single["p_ids"], single["p_low"], single["p_high"]) == ("s3", 20, 26)
+    assert (whole["p_ids"], whole["p_low"], whole["p_high"]) == ("s1,s2", 0, 2**62)
+    assert whole["p_since"] == "datetime(2025-11-29T07:00:00.0000000Z)", "clocks differ"
+    assert set(bench.kusto.texts) == {_kql.CONFIRM_AGAIN[WRITES]}
+    bench.kusto.landed = {"s1": 3, "s3": 7}
+    await until(lambda: repr(bench.visibility) == "<Visibility waiting=0 again=0 late=0>")
+    asked = len(bench.kusto.asked)
+    await asyncio.sleep(0.01)
+    assert len(bench.kusto.asked) == asked
+    assert bench.memory.take_failures() is None
+    assert bench.memory.lineages.of(KEY) is not None
+
+
+async def test_what_does_not_land_again_is_told_and_its_age_is_forgotten(
+    make_bench: MakeBench,
+) -> None:
+    """Otherwise nothing would send it again for a month."""
+    bench = make_bench(timeout=2.0)
+    bench.memory.lineages.learn(KEY, {"a": NOW})
+    other = SentAgain(WRITES, "thread of s1", "s4", 10, 0, 2**62)
+    bench.visibility.watch_again([again("s1", 2), other])
+    await until(lambda: len(bench.kusto.asked) > 2)
+    assert bench.memory.take_failures() is None
+    bench.now += 2 * TICKS_PER_SECOND
+    bench.visibility.watch_again([again("s2", 5)])
+    bench.now += 1
+    await until(lambda: repr(bench.visibility) == "<Visibility waiting=0 again=1 late=0>")
+    error = bench.memory.take_failures()
+    assert isinstance(error, WriteFailedError)
+    assert error.failures == (
+        "12 rows of thread 'thread of s1' that retention would take too soon: queued once more,"
+        " more than 2 s ago, and not shown by Kusto; see `.show ingestion failures`; the next put"
+        " of the thread sends them again",
+    )
+    assert bench.memory.lineages.of(KEY) is None
+    seen = len(bench.kusto.asked)
+    await until(lambda: len(bench.kusto.asked) > seen + 2)
+    assert bench.memory.take_failures() is None
+
+
+async def test_an_answer_that_is_none_is_asked_for_again(make_bench: MakeBench) -> None:
+    bench = make_bench()
+    bench.kusto.answers = [[], [Table(("identity",), [[]])], [Table(("identity",), [["s1"]])]]
+    bench.kusto.landed = {"s1": 1}
+    bench.visibility.watch_again([again("s1")])
+    await until(lambda: repr(bench.visibility) == "<Visibility waiting=0 again=0 late=0>")
+
+
+async def test_a_loop_that_ended_leaves_ages_unknown(make_bench: MakeBench) -> None:
+    bench = make_bench()
+    bench.memory.lineages.learn(KEY, {"a": NOW})
+    bench.visibility.abandon()
+    assert bench.memory.lineages.of(KEY) is not None
+    bench.visibility.watch_again([again("s1")])
+    bench.visibility.abandon()
+    assert bench.memory.lineages.of(KEY) is None

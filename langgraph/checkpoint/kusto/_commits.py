@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Protocol
 from . import _kql
 from ._clock import format_ticks
 from ._memory import Memory
+from ._overlay import Unconfirmed
 from ._transport import Table
 from ._writer import Intake, Writer
 from .errors import BackpressureError, KustoCheckpointError, SaverClosedError
@@ -192,31 +193,38 @@ class Commits:
     async def confirm(self, expired_before: int = 0) -> int:
         """Ask which acknowledged rows are visible, and drop those; give their number.
 
-        Dropped, too: what was written before `expired_before` and Kusto does not have. It had it,
-        and retention or a purge has taken it.
+        Dropped, too: what was acknowledged before `expired_before` and Kusto does not have. It had
+        it, and retention or a purge has taken it.
         """
+        overlay = self._memory.overlay
         async with self._confirming:
-            overlay = self._memory.overlay
-            asked = overlay.unconfirmed(_CONFIRM_LIMIT)
-            expired = overlay.acknowledged_before(expired_before, _CONFIRM_LIMIT)
-            if not any((asked.checkpoints, asked.blobs, asked.writes, asked.tombstones)):
-                return 0
-            checkpoints, *counted = await self._query(
-                _kql.CONFIRM,
-                {
-                    "p_since": f"datetime({format_ticks(asked.oldest)})",  # not a string: a literal
-                    "p_checkpoints": ",".join(asked.checkpoints),
-                    "p_blobs": ",".join(asked.blobs),
-                    "p_writes": ",".join(asked.writes),
-                    "p_tombstones": ",".join(asked.tombstones),
-                },
-            )
-            shown = [row[0] for row in checkpoints.rows]
-            for table in counted:
-                shown += [row[0] for row in table.rows if row[1] == overlay.row_count_of(row[0])]
-            gone = {*shown, *expired}
-            overlay.remove(gone)
-            return len(gone)
+            # All of them, also when the oldest never show: queued rows may be refused for good.
+            groups = overlay.unconfirmed(_CONFIRM_LIMIT)
+            expired = overlay.acknowledged_before(expired_before)
+            dropped = 0
+            for asked in groups:
+                gone = {*await self._shown(asked), *asked.among(expired)}
+                overlay.remove(gone)
+                dropped += len(gone)
+            return dropped
+
+    async def _shown(self, asked: Unconfirmed) -> list[str]:
+        """What of it is visible with all its rows."""
+        checkpoints, *counted = await self._query(
+            _kql.CONFIRM,
+            {
+                "p_since": f"datetime({format_ticks(asked.oldest)})",  # not a string: a literal
+                "p_checkpoints": ",".join(asked.checkpoints),
+                "p_blobs": ",".join(asked.blobs),
+                "p_writes": ",".join(asked.writes),
+                "p_tombstones": ",".join(asked.tombstones),
+            },
+        )
+        overlay = self._memory.overlay
+        shown = [row[0] for row in checkpoints.rows]
+        for table in counted:
+            shown += [row[0] for row in table.rows if row[1] == overlay.row_count_of(row[0])]
+        return shown
 
     async def flush(self) -> None:
         """Wait until everything accepted so far is answered.

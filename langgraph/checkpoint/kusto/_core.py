@@ -27,6 +27,7 @@ from ._requests import PutRequest, WritesRequest
 from ._retry import RetryPolicy, run
 from ._rows import BlobRef, CheckpointKey, CheckpointParts, CheckpointPlan, plan_checkpoint
 from ._schema import BLOBS, CHECKPOINTS, TOMBSTONES, WRITES
+from ._sent_again import sent_again
 from ._threads import run_in_thread
 from ._tombstones import Deaths, Tombstone, tombstones_from_rows
 from ._transport import Table, Transport, understood
@@ -190,7 +191,7 @@ class Core:
 
         async def send() -> None:
             await _all(needed)
-            memory.overlay.acknowledge(identities[:-1])
+            memory.overlay.acknowledge(identities[:-1], now_ticks())
             # The row waits since the blobs do: a flush interval is waited for once.
             await self._writer.submit(CHECKPOINTS, [plan.row_json], arrived)
             self._acknowledge(identities[-1:])
@@ -320,7 +321,8 @@ class Core:
     async def send_again(self, table: str, rows: Sequence[bytes]) -> None:
         """Send rows once more that Kusto has already; on return they are acknowledged.
 
-        In `buffered` mode, too: what depends on them is sent only after this.
+        In `buffered` mode, too: what depends on them is sent only after this. What queued ingestion
+        took is followed until Kusto shows it.
         """
         total = sum(map(len, rows))
         await self._commits.admit(total)
@@ -333,6 +335,8 @@ class Core:
                 self._writer.relax()
         finally:
             self._commits.release(total)
+        if self._visibility is not None:
+            self._visibility.watch_again(await run_in_thread(sent_again, table, rows))
 
     # -- delete ----------------------------------------------------------------------------------
 
@@ -374,7 +378,7 @@ class Core:
 
     def _acknowledge(self, identities: Sequence[str]) -> None:
         """Note that Kusto has these; what queued ingestion took is watched until it shows."""
-        self.memory.overlay.acknowledge(identities)
+        self.memory.overlay.acknowledge(identities, now_ticks())
         if self._visibility is not None:
             self._visibility.watch()
 
@@ -391,7 +395,7 @@ class Core:
         """
         self.raise_failures()
         moment = self.now() - _EXPIRED_AFTER_TICKS
-        while self.memory.overlay.acknowledged_before(moment, 1):
+        while self.memory.overlay.acknowledged_before(moment):
             if not await self._commits.confirm(expired_before=moment):
                 break
 
@@ -417,6 +421,8 @@ class Core:
     def abandon(self) -> None:
         """Give up a core whose event loop is gone; called from outside of it."""
         self._commits.abandon()
+        if self._visibility is not None:
+            self._visibility.abandon()
 
 
 def new_id(prefix: str) -> str:

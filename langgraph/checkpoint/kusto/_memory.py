@@ -38,6 +38,10 @@ class Memory:
         self._failures_dropped = 0
         self._loop_lost = False
 
+    def forget_lineages(self) -> None:
+        """Know nothing of the ages of ancestors: every put that needs them asks Kusto again."""
+        self.lineages = Lineages()
+
     def add_failure(self, text: str, *, loop_lost: bool = False) -> None:
         """Keep a failure nobody waits for."""
         self._loop_lost = self._loop_lost or loop_lost

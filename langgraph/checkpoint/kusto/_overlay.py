@@ -10,9 +10,9 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import islice
+from itertools import takewhile
 from typing import NamedTuple
 
 from ._pending_writes import WriteSubmission
@@ -53,6 +53,11 @@ class Unconfirmed:
     blobs: tuple[str, ...]
     writes: tuple[str, ...]
     tombstones: tuple[str, ...]
+
+    def among(self, identities: Iterable[str]) -> set[str]:
+        """Those of some identities that are asked about here."""
+        asked = {*self.checkpoints, *self.blobs, *self.writes, *self.tombstones}
+        return asked.intersection(identities)
 
 
 @dataclass(frozen=True)
@@ -127,7 +132,7 @@ class Overlay:
     def __init__(self) -> None:
         self._threads: dict[str, _Thread] = {}
         self._entries: dict[str, _Entry] = {}
-        self._acknowledged: dict[str, None] = {}  # in the order they were acknowledged
+        self._acknowledged: dict[str, int] = {}  # when, in that order
         self.size_bytes = 0
 
     def __repr__(self) -> str:
@@ -168,11 +173,11 @@ class Overlay:
             self.size_bytes += entry.size_bytes
         self._threads.setdefault(entry.thread_id, _Thread())
 
-    def acknowledge(self, identities: Iterable[str]) -> None:
-        """Note that Kusto has these; only such rows are asked about."""
+    def acknowledge(self, identities: Iterable[str], now: int) -> None:
+        """Note that Kusto has these since now; only such rows are asked about."""
         for identity in identities:
             if identity in self._entries:
-                self._acknowledged[identity] = None
+                self._acknowledged.setdefault(identity, now)
 
     def is_acknowledged(self, identity: str) -> bool:
         """Tell whether Kusto has this row; a row that has left the overlay was shown."""
@@ -192,29 +197,41 @@ class Overlay:
             if not thread:
                 del self._threads[entry.thread_id]
 
-    def unconfirmed(self, limit: int) -> Unconfirmed:
-        """The oldest acknowledged rows, to ask Kusto whether it shows them."""
+    def unconfirmed(self, limit: int) -> list[Unconfirmed]:
+        """All acknowledged rows, the oldest first, to ask Kusto whether it shows them.
+
+        In groups of a bounded number, one for each question.
+        """
+        identities = list(self._acknowledged)
+        return [
+            self._group(identities[start : start + limit])
+            for start in range(0, len(identities), limit)
+        ]
+
+    def _group(self, identities: Sequence[str]) -> Unconfirmed:
         chosen: dict[str, list[str]] = {
             "checkpoints": [],
             "blobs": [],
             "writes": [],
             "tombstones": [],
         }
-        asked = list(islice(self._acknowledged, limit))
-        for identity in asked:
+        for identity in identities:
             thread = self._threads[self._entries[identity].thread_id]
             for kind, found in chosen.items():
                 if identity in getattr(thread, kind):
                     found.append(identity)
         return Unconfirmed(
-            oldest=min((self._entries[identity].written_at for identity in asked), default=0),
+            oldest=min(self._entries[identity].written_at for identity in identities),
             **{kind: tuple(found) for kind, found in chosen.items()},
         )
 
-    def acknowledged_before(self, moment: int, limit: int) -> list[str]:
-        """Of the oldest acknowledged rows those that were written before a time."""
-        oldest = islice(self._acknowledged, limit)
-        return [identity for identity in oldest if self._entries[identity].written_at < moment]
+    def acknowledged_before(self, moment: int) -> list[str]:
+        """Rows that were acknowledged before a time: what Kusto was asked for long ago.
+
+        Not when they were written: a checkpoint waits for its large values in between.
+        """
+        early = takewhile(lambda item: item[1] < moment, self._acknowledged.items())
+        return [identity for identity, _ in early]
 
     @property
     def has_acknowledged(self) -> bool:

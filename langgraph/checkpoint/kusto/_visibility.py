@@ -6,6 +6,10 @@ Rules:
   no reader of another process meets the row alone.
 - What Kusto does not show in time was refused there, or is late; whoever waits gets an error, and
   where nobody waits it is kept for the next call. Rows stay in the overlay: they may still come.
+- The time counts from the acknowledgement, not from when a row was made: it may have waited for its
+  large values in between.
+- Rows that were sent once more, for the sake of their age, are shown already. They have landed when
+  Kusto shows them with a new time of ingestion; if they have not in time, ages are asked for anew.
 - Kusto is asked at intervals of a quarter of the time waited, for everything that waits at once.
 """
 
@@ -13,7 +17,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -22,14 +27,17 @@ from ._clock import TICKS_PER_SECOND, format_ticks
 from ._commits import Commits, RunQuery
 from ._memory import Memory
 from ._rows import BlobRef
+from ._sent_again import SentAgain, questions, shown
+from ._transport import understood
 from .errors import KustoCheckpointError, SaverClosedError, ServiceUnavailableError
 
 logger = logging.getLogger(__name__)
 
-_ASKED_AT_ONCE = 2_000
+_ASKED_AT_ONCE = 2_000  # ids of our own, 33 letters and digits each
 _SHORTEST_PAUSE_SECONDS = 0.05
 _LONGEST_PAUSE_SECONDS = 10.0
-_LATE_TOLD = 10_000
+# Clocks may differ by less; rows that are sent once more are a day old at least.
+_CLOCKS_DIFFER_TICKS = 3_600 * TICKS_PER_SECOND
 
 Acknowledged = asyncio.Future[None]
 
@@ -68,12 +76,14 @@ class Visibility:
         self._timeout = timeout
         self._now = now
         self._waiting: dict[str, _Waiting] = {}
+        self._again: dict[SentAgain, int] = {}
         self._late: dict[str, None] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._closed = False
 
     def __repr__(self) -> str:
-        return f"<Visibility waiting={len(self._waiting)} late={len(self._late)}>"
+        waiting, again = len(self._waiting), len(self._again)
+        return f"<Visibility waiting={waiting} again={again} late={len(self._late)}>"
 
     def follow(self, ref: BlobRef, acknowledged: Acknowledged) -> asyncio.Future[None]:
         """Give a future that is done when Kusto shows a stored copy, and fails as it fails."""
@@ -84,6 +94,16 @@ class Visibility:
     def watch(self) -> None:
         """See to it that what was acknowledged now shows up in time."""
         self._start("watch", self._watch)
+
+    def watch_again(self, sent: Sequence[SentAgain]) -> None:
+        """See to it that rows which were sent once more land in time."""
+        self._again.update(dict.fromkeys(sent, self._now()))
+        self._start("again", self._watch_again)
+
+    def abandon(self) -> None:
+        """Give up: the event loop is gone. What was not seen to land is asked for anew."""
+        if self._again:
+            self._memory.forget_lineages()
 
     async def aclose(self) -> None:
         """Stop; who still waits gets `SaverClosedError`."""
@@ -135,7 +155,11 @@ class Visibility:
             logger.warning("could not ask which large values are shown: %s", error)
 
     async def _ask(self) -> None:
-        asked = [item.ref for item in list(self._waiting.values())[:_ASKED_AT_ONCE]]
+        refs = [item.ref for item in self._waiting.values()]
+        for start in range(0, len(refs), _ASKED_AT_ONCE):
+            await self._ask_for(refs[start : start + _ASKED_AT_ONCE])
+
+    async def _ask_for(self, asked: Sequence[BlobRef]) -> None:
         tables = await self._query(
             _kql.CONFIRM,
             {
@@ -184,7 +208,7 @@ class Visibility:
     def _tell_late(self) -> None:
         overlay = self._memory.overlay
         moment = self._now() - int(self._timeout * TICKS_PER_SECOND)
-        for identity in overlay.acknowledged_before(moment, _LATE_TOLD):
+        for identity in overlay.acknowledged_before(moment):
             if identity in self._late:
                 continue
             self._late[identity] = None
@@ -196,6 +220,54 @@ class Visibility:
             )
         for identity in [known for known in self._late if not overlay.row_count_of(known)]:
             del self._late[identity]
+
+    # -- rows that were sent once more -------------------------------------------------------------
+
+    async def _watch_again(self) -> None:
+        """Ask at intervals until all have landed; keep what is late as a failure."""
+        began = asyncio.get_running_loop().time()
+        while self._again:
+            waited = asyncio.get_running_loop().time() - began
+            await asyncio.sleep(min(_pause(waited), self._timeout))
+            try:
+                for group in questions(list(self._again), _ASKED_AT_ONCE):
+                    for item in await self._landed(group):
+                        self._again.pop(item, None)
+            except KustoCheckpointError as error:  # asked again
+                logger.warning("could not ask which rows have landed again: %s", error)
+                continue
+            self._tell_late_again()
+
+    async def _landed(self, group: Sequence[SentAgain]) -> list[SentAgain]:
+        since = min(self._again[item] for item in group) - _CLOCKS_DIFFER_TICKS
+        tables = await self._query(
+            _kql.CONFIRM_AGAIN[group[0].table],
+            {
+                "p_ids": ",".join(item.identity for item in group),
+                "p_low": group[0].low,
+                "p_high": group[0].high,
+                "p_since": f"datetime({format_ticks(since)})",
+            },
+        )
+        with understood():
+            return shown(group, {row[0]: row[1] for row in tables[0].rows})
+
+    def _tell_late_again(self) -> None:
+        moment = self._now() - int(self._timeout * TICKS_PER_SECOND)
+        late = [item for item, at in self._again.items() if at < moment]
+        rows: Counter[str] = Counter()
+        for item in late:
+            del self._again[item]
+            rows[item.thread_id] += item.rows
+        for thread_id, count in rows.items():
+            logger.error("Kusto took %d rows of thread %r once more, in vain", count, thread_id)
+            self._memory.add_failure(
+                f"{count} rows of thread {thread_id!r} that retention would take too soon: queued"
+                f" once more, more than {self._timeout:g} s ago, and not shown by Kusto; see `.show"
+                " ingestion failures`; the next put of the thread sends them again"
+            )
+        if late:
+            self._memory.forget_lineages()
 
 
 def _pause(waited: float) -> float:

@@ -177,6 +177,22 @@ async def test_rows_land_twice_and_are_acknowledged_once(client: Client) -> None
     assert await values(client) == ["x", "x", "y", "y", "z"]
 
 
+async def test_inline_ingestion_is_spoilt_as_streaming_is(client: Client) -> None:
+    """A prefix lands and the answer is an error, none, or a lie; or rows land twice."""
+    faults, command = client.local.faults, ".ingest inline into table T <|\n1\n2"
+    for rows, answer, raised in ((1, "error", KustoServiceError), (0, "lost", KustoNetworkError)):
+        faults.add("prefix", endpoint="mgmt", rows=rows, answer=answer)
+        with pytest.raises(raised):
+            await client.run(command)
+    assert await values(client) == ["1"]
+    faults.add("prefix", endpoint="mgmt", rows=1, answer="ok")
+    await client.run(command)
+    faults.add("duplicate", endpoint="mgmt")
+    await client.run(command)
+    await client.run(".set-or-append T <| print a = '3', b = 1")
+    assert await values(client) == ["1", "1", "1", "1", "2", "2", "3"]
+
+
 async def test_a_full_disk_takes_nothing_and_works_again(client: Client) -> None:
     local = client.local
     await client.ingest("T", {"a": "before"})

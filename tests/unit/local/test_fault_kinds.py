@@ -19,7 +19,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"permanent": "yes"}, "permanent is one of True, False, not 'yes'"),
     ({"seconds": 1}, "a status fault takes status, when, permanent, retry_after, endpoint, table"),
     ({"action": "stall", "status": 429}, "a stall fault takes when, endpoint, table, times, prob"),
-    ({"action": "prefix", "endpoint": "query"}, "a prefix fault is for ingest, not query"),
+    ({"action": "prefix", "endpoint": "query"}, "a prefix fault is for ingest or mgmt, not query"),
     ({"action": "partial", "endpoint": "ingest"}, "a partial fault is for query or mgmt, not in"),
     ({"action": "partial", "place": "header"}, "place is one of rows, status, completion, not"),
     ({"action": "prefix", "answer": "maybe"}, "answer is one of error, lost, ok, not 'maybe'"),

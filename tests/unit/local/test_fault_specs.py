@@ -68,7 +68,7 @@ WRONG = [
     ("cut:3", "cut takes no value behind a colon, but endpoint, table, times,"),
     ("latency:-1", "seconds is a number of seconds from 0, not -1.0"),
     ("prefix:1.5", "rows is a whole number, not '1.5'"),
-    ("prefix,endpoint=query", "a prefix fault is for ingest, not query"),
+    ("prefix,endpoint=query", "a prefix fault is for ingest or mgmt, not query"),
     ("prefix,permanent=perhaps", "permanent is one of True, False, not 'perhaps'"),
     ("hide:5", "a hide fault needs table="),
 ]

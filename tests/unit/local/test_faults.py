@@ -75,13 +75,22 @@ def test_a_fault_strikes_only_the_endpoints_it_is_for() -> None:
     }
     assert met == {
         **{action: [*ENDPOINTS] for action in ("status", "latency", "stall", "reset", "cut")},
-        "prefix": ["ingest"],
+        "prefix": ["ingest"],  # and of commands those below
         "duplicate": ["ingest"],
         "partial": ["query", "mgmt"],
         "script": [],
         "disk_full": ["mgmt", "ingest"],
         "hide": ["query"],
     }
+
+
+@pytest.mark.parametrize("action", ["prefix", "duplicate"])
+def test_of_commands_only_inline_ingestion_has_rows_to_spoil(action: str) -> None:
+    faults = Faults(None)
+    faults.add(action, endpoint="mgmt", table="T")
+    assert not taken(faults, "mgmt", "", ".set-or-append T <| print 1")
+    assert not taken(faults, "mgmt", "", ".ingest inline into table U <| 1")
+    assert taken(faults, "mgmt", "", ".ingest inline into table ['T'] <| 1") == [action]
 
 
 def taken_by(action: str, endpoint: str) -> list[str]:

@@ -36,7 +36,7 @@ from .commands import (
     show_streaming,
 )
 from .lists import LIST_PAGE_ROWS, list_keys, read_many
-from .overlay import CONFIRM
+from .overlay import CONFIRM, CONFIRM_AGAIN
 from .renewal import READ_AGAIN, WEIGH_ANCESTORS, WEIGH_BLOBS
 from .thread import (
     CHAIN_PAGE_ROWS,
@@ -54,6 +54,7 @@ from .thread import (
 __all__ = [
     "CHAIN_PAGE_ROWS",
     "CONFIRM",
+    "CONFIRM_AGAIN",
     "COUNT_CHECKPOINTS",
     "FIND_COPIES",
     "FIND_EPOCH",
@@ -102,6 +103,8 @@ def all_texts() -> Iterator[tuple[str, str]]:
     yield "FIND_COPIES", FIND_COPIES
     yield "FIND_RUNS", FIND_RUNS
     yield "CONFIRM", CONFIRM
+    for table, text in CONFIRM_AGAIN.items():
+        yield f"CONFIRM_AGAIN[{table}]", text
     yield "READ_HISTORY", READ_HISTORY
     yield "WEIGH_ANCESTORS", WEIGH_ANCESTORS
     yield "WEIGH_BLOBS", WEIGH_BLOBS

@@ -1,8 +1,11 @@
-"""The text that asks which rows of the overlay are visible."""
+"""Texts that ask which rows are visible by now."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
+
+from .._schema import BLOBS, CHECKPOINTS, WRITES
 
 if TYPE_CHECKING:
     from typing_extensions import LiteralString
@@ -35,3 +38,37 @@ CheckpointTombstones
 """
 """Which of the rows this process keeps in its overlay are visible by now, checkpoints in the view,
 too. The time is that of the oldest row asked for: it spares Kusto the extents from before."""
+
+_AGAIN = "declare query_parameters(p_ids:string, p_low:long, p_high:long, p_since:datetime);\n"
+_LANDED = """\
+| where part between (p_low .. p_high)
+| where isnull(ingestion_time()) or ingestion_time() >= p_since
+| distinct identity, part
+| summarize row_count = count() by identity
+"""
+
+CONFIRM_AGAIN: Mapping[str, LiteralString] = {
+    CHECKPOINTS: _AGAIN
+    + """\
+Checkpoints
+| where submission_id in (split(p_ids, ","))
+| extend identity = submission_id, part = 0
+"""
+    + _LANDED,
+    WRITES: _AGAIN
+    + """\
+CheckpointWrites
+| where submission_id in (split(p_ids, ","))
+| extend identity = submission_id, part = submission_row
+"""
+    + _LANDED,
+    BLOBS: _AGAIN
+    + """\
+CheckpointBlobs
+| where blob_id in (split(p_ids, ","))
+| extend identity = blob_id, part = chunk
+"""
+    + _LANDED,
+}
+"""Which rows of a table that were sent once more have landed since: these landed before, too, so
+the time of ingestion decides. Where the policy for that time is off, nobody can tell."""

@@ -13,6 +13,7 @@ import gzip
 import io
 import logging
 import re
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -149,6 +150,7 @@ class QueuedSender:
         self._retired: list[_RewindingClient] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._first = asyncio.Lock()
+        self._keeping = threading.Lock()
         self._running: set[Future[None]] = set()
 
     def __repr__(self) -> str:
@@ -242,10 +244,20 @@ class QueuedSender:
             if is_new:
                 client.close()
             raise
-        if is_new and self._executor is not None:
-            self._client = client
-        elif is_new:  # closed meanwhile
+        if is_new and not self._keep(client, loop):
             client.close()
+
+    def _keep(self, client: _RewindingClient, loop: asyncio.AbstractEventLoop) -> bool:
+        """Let a client that worked be the one for all, if it may; called in worker threads.
+
+        There may be one already, when the request before took so long that nobody waited for it;
+        or it was made for a loop that is gone, or closed meanwhile.
+        """
+        with self._keeping:
+            wanted = self._client is None and self._loop is loop and self._executor is not None
+            if wanted:
+                self._client = client
+        return wanted
 
     def _translated(self, error: Exception, request: Request) -> KustoCheckpointError:
         if isinstance(error, _NoResourcesError):
@@ -268,7 +280,8 @@ class QueuedSender:
 
     def _retire_client(self) -> None:
         """Use it no more; it is closed when no thread uses it either."""
-        client, self._client = self._client, None
+        with self._keeping:
+            client, self._client = self._client, None
         if client is not None:
             self._retired.append(client)
         if not self._running:

@@ -247,7 +247,9 @@ class RestApi:
 
         def run() -> bytes:
             with self._disk(exchange):
-                result: CommandResult = self._cluster.manage(parsed, exchange.ids, script_error)
+                result: CommandResult = self._cluster.manage(
+                    parsed, exchange.ids, script_error, exchange.written_of
+                )
             exchange.rows = len(result.rows)
             answer = responses.v1([ResultTable("Table_0", result.columns, result.rows)])
             if partial is not None:
@@ -255,7 +257,9 @@ class RestApi:
                 return responses.v1_failed(answer, error, at_top=partial.place != "rows")
             return answer
 
-        return await self._timed(run, parsed.seconds(DEFAULT_MANAGEMENT_SECONDS))
+        answer = await self._timed(run, parsed.seconds(DEFAULT_MANAGEMENT_SECONDS))
+        exchange.check_prefix()
+        return answer
 
     async def _ingest(self, exchange: Exchange) -> bytes:
         request = exchange.request

@@ -32,6 +32,8 @@ from .schema import Database, Table
 from .storage import Storage
 from .tables import QueryCatalog
 
+Rows = list[tuple[Any, ...]]
+
 # Streaming nodes may use an old schema for up to five minutes (ingest-data-streaming.md).
 SCHEMA_CACHE_TICKS = 300 * TICKS_PER_SECOND
 
@@ -120,6 +122,7 @@ class Cluster:
         request: QueryRequest,
         ids: RequestIds,
         script_error: Callable[[int], ServiceError | None] = lambda _: None,
+        written_of: Callable[[Rows], Rows] = lambda rows: rows,
     ) -> CommandResult:
         """Run a management command and return its result.
 
@@ -127,6 +130,7 @@ class Cluster:
             request: the command.
             ids: identifiers of the request.
             script_error: tells, for a fault, how the command at a place of a script fails.
+            written_of: tells, for a fault, what is written of the rows of a command.
 
         Raises:
             ServiceError: it is not understood, not allowed, or fails.
@@ -137,7 +141,8 @@ class Cluster:
         database = self.catalog.database(request.database)
         started = self.clock.now()
         try:
-            command, result = execute(request.text, self._context(database, request, script_error))
+            context = self._context(database, request, script_error, written_of)
+            command, result = execute(request.text, context)
         except ServiceError as error:
             self._note("Unknown", request, ids, started, error)
             raise
@@ -251,7 +256,7 @@ class Cluster:
             # A table or column that was dropped after the query had begun.
             raise query_error("runtime", "E_TABLE_DROPPED", str(error)) from error
 
-    def _submit(self, table: Table, rows: list[tuple[Any, ...]]) -> Future[int]:
+    def _submit(self, table: Table, rows: Rows) -> Future[int]:
         clock = self.catalog.clock
         if self._moments is None:
             return self.storage.submit(ingest.insert_job(table, rows, clock))
@@ -264,6 +269,7 @@ class Cluster:
         database: Database,
         request: QueryRequest,
         script_error: Callable[[int], ServiceError | None],
+        written_of: Callable[[Rows], Rows],
     ) -> CommandContext:
         return CommandContext(
             catalog=self.catalog,
@@ -274,7 +280,7 @@ class Cluster:
             streaming=self.settings.streaming,
             clear_schema_cache=self.clear_schema_cache,
             now=self.clock.now,
-            append=self._submit,
+            append=lambda table, rows: self._submit(table, written_of(rows)),
             azurite=self.settings.azurite,
             read_only=request.read_only,
             script_error=script_error,

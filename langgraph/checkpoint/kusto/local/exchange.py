@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from typing import Any
 
 from aiohttp import web
 
@@ -46,6 +47,13 @@ class Exchange:
             if fault.action == "hide" and fault.table is not None:
                 seconds[fault.table] = max(seconds.get(fault.table, 0.0), fault.seconds)
         return seconds
+
+    def written_of(self, rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+        """Return what is written of the rows of a command."""
+        prefix = self.fault("prefix")
+        if prefix is not None:
+            rows = rows[: prefix.prefix_of(len(rows))]
+        return rows if self.fault("duplicate") is None else [*rows, *rows]
 
     async def meet(self, when: str) -> None:
         """Let the faults happen that come before the request is carried out, or after it.

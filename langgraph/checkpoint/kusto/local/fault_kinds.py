@@ -46,9 +46,9 @@ KINDS: dict[str, Kind] = {
     "reset": Kind(ENDPOINTS, ("when",), "when"),
     "cut": Kind(ENDPOINTS),
     "prefix": Kind(
-        ("ingest",), ("rows", "answer", "status", "permanent", "retry_after"), main="rows"
+        ("ingest", "mgmt"), ("rows", "answer", "status", "permanent", "retry_after"), main="rows"
     ),
-    "duplicate": Kind(("ingest",)),
+    "duplicate": Kind(("ingest", "mgmt")),
     "partial": Kind(("query", "mgmt"), ("place", "status", "permanent"), "place"),
     "script": Kind(("mgmt",), ("commands", "status", "permanent"), "commands"),
     "disk_full": Kind(("ingest", "mgmt")),

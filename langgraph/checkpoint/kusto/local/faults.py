@@ -26,7 +26,12 @@ from .fault_kinds import KINDS, check, drawn_seconds, error_of
 
 # More requests than are in flight at a time.
 REMEMBERED = 1024
-_SCRIPT = re.compile(r"\s*\.execute\s+database\s+script\b")
+# The management commands that some faults are for.
+_COMMANDS = {
+    "script": re.compile(r"\s*\.execute\s+database\s+script\b"),
+    "prefix": re.compile(r"\s*\.ingest\s+inline\b"),
+    "duplicate": re.compile(r"\s*\.ingest\s+inline\b"),
+}
 
 
 @dataclass(eq=False, kw_only=True)
@@ -65,7 +70,8 @@ class Fault:
         """Tell whether a request is of the kind the fault is for."""
         if endpoint not in KINDS[self.action].endpoints or self.endpoint not in (None, endpoint):
             return False
-        if self.action == "script" and not _SCRIPT.match(text):
+        command = _COMMANDS.get(self.action)
+        if endpoint == "mgmt" and command is not None and not command.match(text):
             return False
         # What is hidden, is hidden from every query: a function may read it unnamed.
         if self.action == "hide" or self.table in (None, table):
@@ -119,7 +125,7 @@ class Fault:
         return self.error(path) if index == self.commands else None
 
     def prefix_of(self, rows: int) -> int:
-        """Return how many of a body's rows a `prefix` fault writes."""
+        """Return how many of a request's rows a `prefix` fault writes."""
         return self.chance.randint(0, rows) if self.rows is None else min(rows, self.rows)
 
     def strikes(self, identity: bytes) -> bool:
@@ -237,6 +243,7 @@ class Faults:
         add("prefix", endpoint="ingest", probability=0.1, rows=None)
         add("reset", endpoint="ingest", probability=0.02, when="after")
         add("status", endpoint="query", probability=0.03)
+        add("prefix", endpoint="mgmt", probability=0.1, rows=None)
 
     def clear(self) -> None:
         """Remove all faults and release what they hold."""
