@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from langgraph.checkpoint.kusto._caches import Epochs, LruMap, Manifests, Runs
-from langgraph.checkpoint.kusto._rows import BlobRef, CheckpointKey
+from langgraph.checkpoint.kusto._rows import CheckpointKey
+from langgraph.checkpoint.kusto._values import BlobRef
 
 KEY = CheckpointKey("thread", "", "1")
 OTHER = CheckpointKey("thread", "child", "2")

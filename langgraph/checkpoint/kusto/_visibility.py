@@ -21,7 +21,7 @@ from . import _kql
 from ._clock import TICKS_PER_SECOND, format_ticks
 from ._commits import Commits, RunQuery
 from ._memory import Memory
-from ._rows import BlobRef
+from ._values import BlobRef
 from .errors import KustoCheckpointError, SaverClosedError, ServiceUnavailableError
 
 logger = logging.getLogger(__name__)
