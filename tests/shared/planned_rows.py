@@ -165,6 +165,8 @@ def check_plan(parts: CheckpointParts) -> CheckpointPlan:
         assert row.blobs.blob_id in listed
     else:
         assert set(listed) == blobs.keys() | needed.keys()
+    framed = {name for name, value in parts.values.items() if value.base is not None}
+    assert plan.bases == [parts.values[name].base for name in plan.riding if name in framed]
     assert body["row_bytes"] >= len(plan.row_json)
     fetched = sum(copy.ref.chunks for copy in plan.copies)
     fetched += sum(ref.chunks for ref in needed.values())

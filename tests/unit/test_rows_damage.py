@@ -96,3 +96,17 @@ def test_a_cell_cut_by_kusto_is_noticed() -> None:
     for column in ("checkpoint_data", "inline_data", "blob_refs"):
         with pytest.raises(CorruptValueError):
             checkpoint_from_row({**row, column: row[column][:-1]})
+
+
+def test_a_base_of_what_is_not_there() -> None:
+    row = small_row()
+    refs = orjson.loads(row["blob_refs"]) | {"bases": {"other": orjson.loads(REF)}}
+    with pytest.raises(CorruptValueError, match=r"names bases of \['other'\]"):
+        checkpoint_from_row({**row, "blob_refs": orjson.dumps(refs).decode()})
+
+
+def test_references_nested_without_an_end() -> None:
+    depth = 1_000  # orjson reads up to 1,024
+    nested = (REF[:-1] + ",") * depth + REF + ",1]" * depth
+    with pytest.raises(CorruptValueError, match="has another shape"):
+        checkpoint_from_row({**small_row(), "blob_refs": f'{{"values":{{"c":{nested}}}}}'})
