@@ -258,7 +258,8 @@ def report(findings: Findings) -> None:
     """Print what the tables hold."""
     print(
         f"in the tables: {findings.checkpoints} checkpoints ({findings.unacknowledged} of them not"
-        f" acknowledged), {findings.blobs} blobs they refer to, {findings.submissions} whole"
+        f" acknowledged), {findings.blobs} blobs they refer to ({findings.frames} of them"
+        f" frames), {findings.submissions} whole"
         f" submissions, {findings.value_bytes / 1e6:.0f} MB of values decoded"
     )
     print(

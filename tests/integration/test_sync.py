@@ -11,6 +11,7 @@ import pytest
 from shared.copy_bodies import CopyBodies, PruneBodies
 from shared.delete_bodies import DeleteBodies
 from shared.fork_bodies import ForkBodies
+from shared.frame_bodies import FrameBodies
 from shared.history_bodies import HistoryBodies
 from shared.id_bodies import IdBodies
 from shared.life_bodies import LifeBodies
@@ -35,6 +36,9 @@ class TestSteps(StepBodies): ...
 
 
 class TestValues(ValueBodies): ...
+
+
+class TestFrames(FrameBodies): ...
 
 
 class TestWrites(WriteBodies): ...

@@ -198,7 +198,7 @@ _kind = st.sampled_from(
             "time",
         ),
         *("big", "huge", "float", "text 0", "nan", "bytes 5000", "text 20000"),
-        *("bytes 40000", "bytes 100000"),
+        *("bytes 40000", "bytes 100000", "grown 7000", "grown 7000", "grown 9000", "grown 9000"),
     )
 )
 
@@ -303,6 +303,8 @@ def value_of(kind: str, number: int) -> Any:
     word, _, size = kind.partition(" ")
     if word == "bytes":
         return random.Random(number).randbytes(int(size))
+    if word == "grown":  # most of it stands in each: stored as what changed since the one before
+        return random.Random(size).randbytes(int(size)) + random.Random(number).randbytes(700)
     if word == "text":
         return (f"{number} ☃ " * (int(size) // 4 + 1))[: int(size)] if size else f"text {number}"
     values: dict[str, Any] = {

@@ -75,6 +75,8 @@ async def write(uri: str, database: str, seed: int, threads: list[str], trace: b
             for channel in ("a", "b", "c"):
                 if rng.random() < 0.6:
                     changed[channel] = rng.randbytes(rng.choice(value_sizes))
+            if rng.random() < 0.8:  # what grows is stored as what changed
+                changed["grows"] = chain.values.get("grows", b"")[-60_000:] + rng.randbytes(2_000)
             metadata = {"digest": digest({**chain.values, **changed}), "step": number}
             stored = await chain.step(metadata, **changed)
             name = f"{thread_id} {stored['configurable']['checkpoint_id']}"

@@ -11,22 +11,21 @@ from typing import Any
 import orjson
 
 from langgraph.checkpoint.kusto._batch import MAX_BATCH_BYTES
+from langgraph.checkpoint.kusto._row_cells import inline_from_json, refs_from_json, with_bases
 from langgraph.checkpoint.kusto._rows import (
     BlobCopy,
-    BlobRef,
     CheckpointKey,
     CheckpointParts,
     CheckpointPlan,
     StoredCheckpoint,
     blobs_from_rows,
     checkpoint_from_row,
-    inline_from_json,
     plan_checkpoint,
-    refs_from_json,
 )
 from langgraph.checkpoint.kusto._schema import TABLE_BY_NAME
 from langgraph.checkpoint.kusto._values import (
     CHUNK_BYTES,
+    BlobRef,
     Encoded,
     base64_chars,
     decode_value,
@@ -107,16 +106,31 @@ def shown(plan: CheckpointPlan) -> tuple[StoredCheckpoint, dict[str, Encoded]]:
     )
 
 
+def without_bases(row: StoredCheckpoint) -> StoredCheckpoint:
+    """A row as it is while nobody knows what its frames were stored against."""
+    if isinstance(row.inline, BlobRef):
+        return row
+    inline = {channel: replace(value, base=None) for channel, value in row.inline.items()}
+    return replace(row, inline=inline)
+
+
 def whole_values(row: StoredCheckpoint, blobs: Mapping[str, Encoded]) -> dict[str, Encoded]:
     """The channel values, wherever the plan put them; fails when a part is not reachable."""
-    refs = row.blobs
+    refs, bases = row.blobs, row.bases
     if isinstance(refs, BlobRef):
-        refs = refs_from_json(decode_value(blobs[refs.blob_id], "refs"), "refs")
+        refs, bases = refs_from_json(decode_value(blobs[refs.blob_id], "refs"), "refs")
     inline = row.inline
     if isinstance(inline, BlobRef):
         inline = inline_from_json(decode_value(blobs[inline.blob_id], "inline"), "inline")
     assert not inline.keys() & refs.keys()
-    return {**inline, **{channel: blobs[ref.blob_id] for channel, ref in refs.items()}}
+    inline = with_bases(inline, bases, "x")
+    return {
+        **inline,
+        **{
+            channel: replace(blobs[ref.blob_id], base=ref.base, spent=ref.spent)
+            for channel, ref in refs.items()
+        },
+    }
 
 
 def check_plan(parts: CheckpointParts) -> CheckpointPlan:
@@ -125,28 +139,39 @@ def check_plan(parts: CheckpointParts) -> CheckpointPlan:
     row, blobs = shown(plan)
     body = orjson.loads(plan.row_json)
 
-    assert row == replace(plan.row, source="")  # which readers do not ask for
-    assert {copy.ref.blob_id: copy.value for copy in plan.copies} == blobs
+    # Readers do not ask for the source; what frames were stored against may stand in a blob.
+    assert without_bases(row) == without_bases(replace(plan.row, source=""))
+    assert {
+        copy.ref.blob_id: replace(copy.value, base=None, spent=0) for copy in plan.copies
+    } == blobs
     reused = {ref.blob_id: raw(3, seed) for seed, ref in enumerate(parts.reused.values())}
     values = whole_values(row, {**blobs, **reused})
     assert values == {
         **parts.values,
-        **{channel: reused[ref.blob_id] for channel, ref in parts.reused.items()},
+        **{
+            channel: replace(reused[ref.blob_id], base=ref.base, spent=ref.spent)
+            for channel, ref in parts.reused.items()
+        },
     }
     for part, stored in ((parts.checkpoint, row.checkpoint), (parts.metadata, row.metadata)):
         assert part == (blobs[stored.blob_id] if isinstance(stored, BlobRef) else stored)
+    bases = [value.base for value in parts.values.values() if value.base is not None]
+    outer = [*parts.reused.values(), *bases]
+    needed = {part.blob_id: part for ref in outer for part in ref.chain()}
     # What one query is told to fetch along with the row, and what the result will weigh.
     listed = [item for item in body["blob_ids"].split(",") if item]
     assert listed == [ref.blob_id for ref in row.direct_refs()]
     if isinstance(row.blobs, BlobRef):  # the list of the channels is in a blob itself
         assert row.blobs.blob_id in listed
     else:
-        assert set(listed) == blobs.keys() | {ref.blob_id for ref in parts.reused.values()}
+        assert set(listed) == blobs.keys() | needed.keys()
+    framed = {name for name, value in parts.values.items() if value.base is not None}
+    assert plan.bases == [parts.values[name].base for name in plan.riding if name in framed]
     assert body["row_bytes"] >= len(plan.row_json)
     fetched = sum(copy.ref.chunks for copy in plan.copies)
-    fetched += sum(ref.chunks for ref in parts.reused.values())
+    fetched += sum(ref.chunks for ref in needed.values())
     assert body["blob_rows"] == fetched
     payload = sum(base64_chars(copy.ref.stored_bytes) for copy in plan.copies)
-    payload += sum(base64_chars(ref.stored_bytes) for ref in parts.reused.values())
+    payload += sum(base64_chars(ref.stored_bytes) for ref in needed.values())
     assert body["total_bytes"] == row.total_bytes >= body["row_bytes"] + payload
     return plan

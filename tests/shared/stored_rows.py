@@ -36,7 +36,7 @@ BLOB = """
 declare query_parameters(p_thread:string, p_blob:string);
 CheckpointBlobs
 | where thread_id == p_thread and blob_id == p_blob
-| project chunk, chunks, value_type, encoding, value_bytes, value_hash, data
+| project chunk, chunks, value_type, encoding, base_blob_id, value_bytes, value_hash, data
 """
 
 WRITES = """
@@ -100,6 +100,7 @@ class Findings:
     checkpoints: int = 0
     unacknowledged: int = 0
     blobs: int = 0
+    frames: int = 0
     submissions: int = 0
     repeated_rows: int = 0
     partial_submissions: int = 0
@@ -114,7 +115,8 @@ class Tables:
     def __init__(self, uri: str, database: str) -> None:
         self._client = KustoClient(KustoConnectionStringBuilder.with_no_authentication(uri))
         self._database = database
-        self._values: dict[str, Any] = {}
+        self._values: dict[str, bytes] = {}
+        self._tags: dict[str, str] = {}
         self.findings = Findings()
 
     def close(self) -> None:
@@ -158,11 +160,13 @@ class Tables:
         refs = orjson.loads(row["blob_refs"])
         body = _decoded(*orjson.loads(row["checkpoint_data"]))
         metadata = _decoded(*orjson.loads(row["metadata_data"]))
+        bases = refs.get("bases", {})
         values = {
-            channel: _decoded(*item) for channel, item in orjson.loads(row["inline_data"]).items()
+            channel: _decoded(*item[:5], base=self._bytes(thread_id, bases.get(channel)))
+            for channel, item in orjson.loads(row["inline_data"]).items()
         }
-        for channel, (blob_id, *_) in refs["values"].items():
-            values[channel] = self._blob(thread_id, blob_id)
+        for channel, ref in refs["values"].items():
+            values[channel] = self._value(thread_id, ref)
         stored = digest(values)
         if body["id"] != row["checkpoint_id"] or metadata["digest"] != stored:
             raise ValueError(f"id {body['id']}, digest {stored}, not {metadata['digest']}")
@@ -170,11 +174,23 @@ class Tables:
             raise ValueError(f"channels {sorted(values)}, not {sorted(body['channel_versions'])}")
         return stored
 
-    def _blob(self, thread_id: str, blob_id: str) -> Any:
+    def _value(self, thread_id: str, ref: Sequence[Any]) -> Any:
+        data = self._bytes(thread_id, ref)
+        return _meant(data, self._tags[ref[0]])
+
+    def _bytes(self, thread_id: str, ref: Sequence[Any] | None) -> bytes:
+        """The bytes of a blob: of a frame, those of its base first."""
+        if ref is None:
+            return b""
+        blob_id, base = ref[0], ref[4] if len(ref) > 4 else None
         if blob_id not in self._values:
-            rows = self._rows(BLOB, p_thread=thread_id, p_blob=blob_id)
-            self._values[blob_id] = _joined(self._once(rows, "chunk"))
+            before = self._bytes(thread_id, base)
+            rows = self._once(self._rows(BLOB, p_thread=thread_id, p_blob=blob_id), "chunk")
+            if (rows[0]["base_blob_id"] if rows else "") != (base[0] if base else ""):
+                raise ValueError(f"blob {blob_id} has the base {rows[0]['base_blob_id']}")
+            self._values[blob_id], self._tags[blob_id] = _joined(rows, before)
             self.findings.blobs += 1
+            self.findings.frames += base is not None
             self.findings.value_bytes += len(self._values[blob_id])
         return self._values[blob_id]
 
@@ -215,7 +231,7 @@ class Tables:
         by_write: dict[int, list[Row]] = defaultdict(list)
         for row in rows:
             by_write[row["idx"]].append(row)
-        values = [_joined(by_write[idx]) for idx in sorted(by_write)]
+        values = [_meant(*_joined(by_write[idx])) for idx in sorted(by_write)]
         channels = [by_write[idx][0]["channel"] for idx in sorted(by_write)]
         stored = digest({str(place): value for place, value in enumerate(values[1:])})
         if channels != ["digest", "piece", "piece", "piece"] or values[0] != stored:
@@ -243,28 +259,35 @@ class Tables:
         self.findings.wrong.append(what)
 
 
-def _joined(rows: Sequence[Row]) -> Any:
-    """The value of all chunks of one stored copy."""
+def _joined(rows: Sequence[Row], base: bytes = b"") -> tuple[bytes, str]:
+    """The bytes of all chunks of one stored copy, and their type."""
     if not rows or [row["chunk"] for row in rows] != [*range(rows[0]["chunks"])]:
         raise ValueError(f"chunks {[row['chunk'] for row in rows]}")
     first = rows[0]
     payload = b"".join(b64decode(row["data"], validate=True) for row in rows)
-    return _read(
-        first["value_type"],
-        first["encoding"],
-        first["value_bytes"],
-        first["value_hash"],
-        payload,
-    )
+    data = _read(first["encoding"], first["value_bytes"], first["value_hash"], payload, base)
+    return data, first["value_type"]
 
 
-def _decoded(tag: str, encoding: str, size: int, value_hash: str, payload: str) -> Any:
+def _decoded(
+    tag: str, encoding: str, size: int, value_hash: str, payload: str, base: bytes = b""
+) -> Any:
     """A value that stands in the row itself."""
-    return _read(tag, encoding, size, value_hash, b64decode(payload, validate=True))
+    data = _read(encoding, size, value_hash, b64decode(payload, validate=True), base)
+    return _meant(data, tag)
 
 
-def _read(tag: str, encoding: str, size: int, value_hash: str, payload: bytes) -> Any:
-    data = zstd.decompress(payload) if encoding == "zstd" else payload
+def _meant(data: bytes, tag: str) -> Any:
+    return data if tag == "bytes" else ormsgpack.unpackb(data)
+
+
+def _read(encoding: str, size: int, value_hash: str, payload: bytes, base: bytes) -> bytes:
+    if encoding == "zstd-prefix":
+        prefix = zstd.ZstdDict(base, is_raw=True).as_prefix
+        window: dict[int, int] = {zstd.DecompressionParameter.window_log_max: 31}
+        data = zstd.decompress(payload, zstd_dict=prefix, options=window)
+    else:
+        data = zstd.decompress(payload) if encoding == "zstd" else payload
     if len(data) != size or value_hash != f"b{hashlib.blake2b(data, digest_size=16).hexdigest()}":
         raise ValueError(f"{len(data)} bytes of {size}, with another hash than {value_hash}")
-    return data if tag == "bytes" else ormsgpack.unpackb(data)
+    return data

@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from langgraph.checkpoint.kusto._caches import Epochs, LruMap, Manifests, Runs
-from langgraph.checkpoint.kusto._rows import BlobRef, CheckpointKey
+from langgraph.checkpoint.kusto._caches import ByteLru, Epochs, LruMap, Manifests, Runs
+from langgraph.checkpoint.kusto._frames import Base
+from langgraph.checkpoint.kusto._rows import CheckpointKey
+from langgraph.checkpoint.kusto._values import BlobRef
 
 KEY = CheckpointKey("thread", "", "1")
 OTHER = CheckpointKey("thread", "child", "2")
@@ -271,3 +273,84 @@ def test_times_of_ingestion_are_bounded() -> None:
     manifests.note_ingested({REF.blob_id: 77})
     manifests.note_ingested({f"b{number}": number for number in range(100, 116)})
     assert manifests.stored_at(REF) == REF.written_at
+
+
+def test_a_base_is_remembered_with_its_checkpoint() -> None:
+    manifests = Manifests()
+    base = Base("b1", "t", REF, 7)
+    manifests.remember(KEY, {}, {"c": 1, "d": 2}, {"c": base})
+
+    assert manifests.base(KEY, "c") == base
+    assert manifests.base(KEY, "d") is None
+    assert manifests.base(OTHER, "c") is None
+    assert manifests.unchanged(KEY, "c", 1) is None, "the value itself is not a blob"
+    assert manifests.is_same(KEY, "c", 1)
+    assert not manifests.is_same(KEY, "c", 2)
+    assert not manifests.is_same(KEY, "d", 2), "nothing is known of small values"
+    manifests.remember(KEY, {}, {"c": 1})
+    assert manifests.base(KEY, "c") is None
+
+
+def test_a_frame_is_as_old_as_the_oldest_part_of_its_chain() -> None:
+    manifests = Manifests()
+    keyframe = BlobRef("k", 1, 5, 300)
+    middle = BlobRef("m", 1, 5, 400, keyframe, 5)
+    frame = BlobRef("f", 1, 5, 500, middle, 10)
+    assert manifests.stored_at(frame) == 300
+    manifests.note_ingested({"k": 900})
+    assert manifests.stored_at(frame) == 400
+    manifests.note_ingested({"m": 800, "f": 700})
+    assert manifests.stored_at(frame) == 700
+
+
+# ------------------------------------------------------------------------------------------ ByteLru
+
+
+def sized(bound: int) -> ByteLru[str, bytes]:
+    return ByteLru(bound, len)
+
+
+def test_bytes_are_bounded_and_the_oldest_go_first() -> None:
+    entry = 300
+    kept = sized(3 * (100 + entry))
+    for name in "abc":
+        kept.put(name, bytes(100))
+    assert kept.get("a") == bytes(100)  # used: b is the oldest now
+    kept.put("d", bytes(100))
+
+    assert [name for name in "abcd" if kept.get(name) is not None] == ["a", "c", "d"]
+    assert len(kept) == 3
+    assert kept.size == 3 * (100 + entry)
+    kept.put("e", bytes(200 + entry))
+    assert [name for name in "acde" if kept.get(name) is not None] == ["d", "e"]
+
+
+def test_what_is_set_again_counts_once() -> None:
+    kept = sized(1_000)
+    for size in (100, 50, 600):
+        kept.put("a", bytes(size))
+        assert kept.size == size + 300
+    assert kept.get("a") == bytes(600)
+
+
+def test_what_is_too_large_is_not_kept_and_drives_nothing_out() -> None:
+    kept = sized(1_000)
+    kept.put("a", bytes(100))
+    kept.put("b", bytes(701))
+    assert (kept.get("a"), kept.get("b")) == (bytes(100), None)
+    kept.put("a", bytes(701))
+    assert (kept.get("a"), kept.size, len(kept)) == (None, 0, 0), "the old value is gone"
+    kept.put("b", bytes(700))
+    assert kept.get("b") == bytes(700)
+    assert sized(0).get("x") is None
+
+
+def test_a_value_pushed_out_while_it_is_looked_at() -> None:
+    class Racing(OrderedDict[str, bytes]):
+        def move_to_end(self, key: str, last: bool = True) -> None:
+            raise KeyError(key)
+
+    kept = sized(1_000)
+    kept.put("a", b"1")
+    kept._items = Racing(kept._items)
+    assert kept.get("a") == b"1"

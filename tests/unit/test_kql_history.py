@@ -21,7 +21,7 @@ from shared.kql_database import (
 from langgraph.checkpoint.kusto import _kql
 from langgraph.checkpoint.kusto._clock import format_ticks
 from langgraph.checkpoint.kusto._pending_writes import chosen_from_rows, winners_with_origin
-from langgraph.checkpoint.kusto._rows import value_mark
+from langgraph.checkpoint.kusto._row_cells import value_mark
 
 NO_REFS = '{"values":{}}'
 THREAD = {"p_thread": "t", "p_ns": ""}

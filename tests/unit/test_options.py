@@ -20,8 +20,14 @@ SECONDS = (
     "intake_timeout",
 )
 SECONDS_OR_ZERO = ("retry_backoff", "visibility_timeout", "close_timeout")
-COUNTS = ("batch_size", "intake_bytes", "overlay_bytes", "max_in_flight", "max_queries")
-COUNTS_OR_ZERO = ("max_retries",)
+COUNTS = (
+    "batch_size",
+    "intake_bytes",
+    "overlay_bytes",
+    "max_in_flight",
+    "max_queries",
+)
+COUNTS_OR_ZERO = ("max_retries", "frame_cache_bytes")
 
 
 def test_the_documented_defaults() -> None:
@@ -40,6 +46,7 @@ def test_the_documented_defaults() -> None:
         "visibility_timeout": 10.0,
         "intake_bytes": 67_108_864,
         "overlay_bytes": 134_217_728,
+        "frame_cache_bytes": 67_108_864,
         "intake_timeout": 60.0,
         "max_in_flight": 8,
         "max_queries": 16,

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from langgraph.checkpoint.kusto._overlay import Overlay, ThreadView
 from langgraph.checkpoint.kusto._pending_writes import PendingWrite, WriteSubmission
-from langgraph.checkpoint.kusto._rows import BlobCopy, BlobRef, CheckpointKey, StoredCheckpoint
+from langgraph.checkpoint.kusto._rows import BlobCopy, CheckpointKey, StoredCheckpoint
 from langgraph.checkpoint.kusto._tombstones import EPOCHS, Deaths, Tombstone
-from langgraph.checkpoint.kusto._values import encode_value
+from langgraph.checkpoint.kusto._values import BlobRef, encode_value
 
 VALUE = encode_value("msgpack", b"value")
 NOW = 639_000_000_000_000_000

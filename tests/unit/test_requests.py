@@ -7,7 +7,8 @@ import dataclasses
 import pytest
 
 from langgraph.checkpoint.kusto._requests import PutRequest, WritesRequest
-from langgraph.checkpoint.kusto._rows import BlobRef, CheckpointKey
+from langgraph.checkpoint.kusto._rows import CheckpointKey
+from langgraph.checkpoint.kusto._values import BlobRef
 
 KEY = CheckpointKey("t", "", "1")
 

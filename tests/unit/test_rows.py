@@ -11,19 +11,17 @@ from shared.planned_rows import KEY, NOW, check_plan, copy_of, counter, from_kus
 
 from langgraph.checkpoint.kusto import _values
 from langgraph.checkpoint.kusto._clock import format_ticks
+from langgraph.checkpoint.kusto._row_cells import ref_of_channel, spilled_refs, value_mark
 from langgraph.checkpoint.kusto._rows import (
-    BlobRef,
     blobs_from_rows,
     ingestion_times,
     metadata_from_cell,
     plan_checkpoint,
-    ref_of_channel,
-    spilled_refs,
-    value_mark,
 )
 from langgraph.checkpoint.kusto._values import (
     CHUNK_BYTES,
     INLINE_VALUE_CHARS,
+    BlobRef,
 )
 from langgraph.checkpoint.kusto.errors import CorruptValueError
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import partial
 
 import orjson
@@ -13,18 +14,17 @@ from shared.planned_rows import NOW, check_plan, counter, from_kusto, make_parts
 
 from langgraph.checkpoint.kusto import _rows, _values
 from langgraph.checkpoint.kusto._columns import kql_columns
-from langgraph.checkpoint.kusto._rows import (
-    BlobRef,
-    CheckpointKey,
-    checkpoint_from_row,
+from langgraph.checkpoint.kusto._row_cells import (
     inline_from_json,
     inline_to_json,
-    plan_checkpoint,
     refs_from_json,
     refs_to_json,
 )
+from langgraph.checkpoint.kusto._rows import CheckpointKey, checkpoint_from_row, plan_checkpoint
 from langgraph.checkpoint.kusto._values import (
     CHUNK_BYTES,
+    FRAME,
+    BlobRef,
     Encoded,
     base64_chars,
     choose_inline,
@@ -64,7 +64,7 @@ def test_ten_thousand_large_channels() -> None:
     # One copy of the list itself; all others are reachable through it.
     assert {copy.channel for copy in plan.copies} == {*values, ""}
     from_list = {copy.ref.blob_id: copy.value for copy in plan.copies}
-    refs = refs_from_json(decode_value(from_list[row.blobs.blob_id], "refs"), "refs")
+    refs, _ = refs_from_json(decode_value(from_list[row.blobs.blob_id], "refs"), "refs")
     assert {ref.blob_id for ref in refs.values()} == set(from_list) - {row.blobs.blob_id}
     assert row.total_bytes > 10_001 * base64_chars(40_000)
 
@@ -130,24 +130,42 @@ def test_a_large_state() -> None:
     ] == [10, 1]
 
 
-values_strategy = st.dictionaries(
-    ANY_TEXT, st.integers(0, 120).map(lambda size: raw(size, size)), max_size=12
-)
-refs_strategy = st.dictionaries(
-    ANY_TEXT.map(lambda name: "reused " + name),
-    st.builds(
+def _ref(bases: st.SearchStrategy[BlobRef | None]) -> st.SearchStrategy[BlobRef]:
+    return st.builds(
         BlobRef,
         st.uuids().map(lambda item: "b" + item.hex),
         st.integers(1, 9),
         st.integers(0, 2**40),
         st.integers(0, 3_155_378_975_999_999_999),
-    ),
-    max_size=6,
+    ).flatmap(
+        lambda ref: bases.map(
+            lambda base: ref if base is None else replace(ref, base=base, spent=ref.chunks)
+        )
+    )
+
+
+keyframes = _ref(st.none())
+chains = keyframes | _ref(keyframes) | _ref(_ref(keyframes))
+
+
+def _frame(size: int, base: BlobRef) -> Encoded:
+    return replace(raw(size, size), encoding=FRAME, base=base, spent=size + 1)
+
+
+values_strategy = st.dictionaries(
+    ANY_TEXT, st.integers(0, 120).map(lambda size: raw(size, size)), max_size=12
 )
+framed_strategy = st.dictionaries(
+    ANY_TEXT,
+    st.integers(0, 120).map(lambda size: raw(size, size))
+    | st.builds(_frame, st.integers(0, 120), chains),
+    max_size=12,
+)
+refs_strategy = st.dictionaries(ANY_TEXT.map(lambda name: "reused " + name), chains, max_size=6)
 
 
 @given(
-    values=values_strategy,
+    values=framed_strategy,
     reused=refs_strategy,
     sizes=st.tuples(st.integers(0, 200), st.integers(0, 200)),
     bounds=st.tuples(*[st.integers(0, 400)] * 4),
@@ -198,4 +216,5 @@ def test_the_size_of_json_inside_json(values: dict[str, Encoded]) -> None:
 
 @given(refs_strategy)
 def test_refs_round_trip(refs: dict[str, BlobRef]) -> None:
-    assert refs_from_json(refs_to_json(refs), "x") == refs
+    assert refs_from_json(refs_to_json(refs, {}), "x") == (refs, {})
+    assert refs_from_json(refs_to_json({}, refs), "x") == ({}, refs)

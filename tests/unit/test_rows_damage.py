@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
 import pytest
 from shared.planned_rows import KEY, copy_of, counter, from_kusto, make_parts, raw
 
+from langgraph.checkpoint.kusto._row_cells import ref_of_channel
 from langgraph.checkpoint.kusto._rows import (
     blobs_from_rows,
     checkpoint_from_row,
     metadata_from_cell,
     plan_checkpoint,
-    ref_of_channel,
 )
 from langgraph.checkpoint.kusto.errors import CorruptValueError, UnknownCodecError
 
@@ -82,11 +83,12 @@ def test_a_damaged_cell_of_references_alone(cell: str) -> None:
 
 
 def test_parts_that_spilled_are_not_looked_for_in_the_row() -> None:
-    refs = f'{{"checkpoint":{REF},"metadata":{REF},"inline":{REF},"refs":{REF}}}'
+    parts = ("checkpoint", "metadata", "inline", "refs")
+    refs = orjson.dumps({part: [part, 1, 5, orjson.loads(REF)[3]] for part in parts}).decode()
     emptied = dict.fromkeys(("checkpoint_data", "metadata_data", "inline_data"), "")
     row = checkpoint_from_row({**small_row(), **emptied, "blob_refs": refs})
 
-    assert [ref.blob_id for ref in row.direct_refs()] == ["b1"] * 4
+    assert [ref.blob_id for ref in row.direct_refs()] == [*parts]
 
 
 def test_a_cell_cut_by_kusto_is_noticed() -> None:
@@ -94,3 +96,17 @@ def test_a_cell_cut_by_kusto_is_noticed() -> None:
     for column in ("checkpoint_data", "inline_data", "blob_refs"):
         with pytest.raises(CorruptValueError):
             checkpoint_from_row({**row, column: row[column][:-1]})
+
+
+def test_a_base_of_what_is_not_there() -> None:
+    row = small_row()
+    refs = orjson.loads(row["blob_refs"]) | {"bases": {"other": orjson.loads(REF)}}
+    with pytest.raises(CorruptValueError, match=r"names bases of \['other'\]"):
+        checkpoint_from_row({**row, "blob_refs": orjson.dumps(refs).decode()})
+
+
+def test_references_nested_without_an_end() -> None:
+    depth = 1_000  # orjson reads up to 1,024
+    nested = (REF[:-1] + ",") * depth + REF + ",1]" * depth
+    with pytest.raises(CorruptValueError, match="has another shape"):
+        checkpoint_from_row({**small_row(), "blob_refs": f'{{"values":{{"c":{nested}}}}}'})

@@ -12,12 +12,12 @@ from langgraph.checkpoint.kusto import _kql
 from langgraph.checkpoint.kusto import _visibility as module
 from langgraph.checkpoint.kusto._clock import TICKS_PER_SECOND
 from langgraph.checkpoint.kusto._memory import Memory
-from langgraph.checkpoint.kusto._rows import BlobRef, CheckpointKey, StoredCheckpoint
+from langgraph.checkpoint.kusto._rows import CheckpointKey, StoredCheckpoint
 from langgraph.checkpoint.kusto._schema import WRITES
 from langgraph.checkpoint.kusto._sent_again import SentAgain
 from langgraph.checkpoint.kusto._stats import Stats
 from langgraph.checkpoint.kusto._transport import Table
-from langgraph.checkpoint.kusto._values import encode_value
+from langgraph.checkpoint.kusto._values import BlobRef, encode_value
 from langgraph.checkpoint.kusto._visibility import Visibility
 from langgraph.checkpoint.kusto.errors import (
     ClusterUnreachableError,

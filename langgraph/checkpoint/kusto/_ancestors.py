@@ -17,9 +17,11 @@ from ._clock import parse_ticks
 from ._core import Core
 from ._delta_channel import Link, Walk, walk
 from ._overlay import ThreadView
-from ._rows import BlobRef, CheckpointKey, StoredCheckpoint, ref_of_channel, value_mark
+from ._row_cells import ref_of_channel, value_mark
+from ._rows import CheckpointKey, StoredCheckpoint
 from ._tombstones import Deaths, to_item, tombstones_from_rows
 from ._transport import Table
+from ._values import BlobRef
 
 _NAME_CHARS = 4_096  # longer names are cut in the copy of the versions (`_columns`)
 
@@ -34,6 +36,7 @@ class Ancestor:
     ingested: int
     """When the oldest part was ingested of the row and the writes to it."""
     refs: Mapping[str, BlobRef]
+    """Of channels it holds: where the value is, or what the frame in the row was stored against."""
     unwritten: frozenset[str] = frozenset()
     """Channels that had never been written, by a copy that is good for no more than a guess."""
     spilled: bool = False
@@ -209,7 +212,8 @@ def _add_own(chain: Chain, row: StoredCheckpoint) -> None:
         for channel in chain.channels
         if spilled or channel in {**_mapping(row.inline), **_mapping(row.blobs)}
     }
-    refs = {channel: ref for channel, ref in _mapping(row.blobs).items() if channel in held}
+    needed = {**row.bases, **_mapping(row.blobs)}
+    refs = {channel: ref for channel, ref in needed.items() if channel in held}
     chain.rows[checkpoint_id] = Ancestor(
         link=Link(row.parent_checkpoint_id, frozenset(held)),
         submission_id=row.submission_id,

@@ -10,13 +10,14 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from . import _kql
 from ._clock import TICKS_PER_DAY, format_ticks
 from ._core import Core
+from ._frames import Base, base_of, decode_chain
 from ._overlay import ThreadView
 from ._pending_writes import (
     PendingWrite,
@@ -25,19 +26,18 @@ from ._pending_writes import (
     winners_with_origin,
 )
 from ._requests import Typed
+from ._row_cells import inline_from_json, refs_from_json, with_bases
 from ._rows import (
-    BlobRef,
     CheckpointKey,
     StoredCheckpoint,
+    all_of_chains,
     blobs_from_rows,
     ingestion_times,
-    inline_from_json,
-    refs_from_json,
 )
 from ._threads import run_in_thread
 from ._tombstones import Deaths, Tombstone, to_item, tombstones_from_rows
 from ._transport import Table
-from ._values import OFF_LOOP_BYTES, Encoded, base64_chars, decode_value
+from ._values import OFF_LOOP_BYTES, BlobRef, Encoded, base64_chars, decode_value
 from .errors import PartsLostError, ResultTooLargeError
 
 if TYPE_CHECKING:
@@ -77,6 +77,12 @@ class RawCheckpoint:
     values: Mapping[str, Typed]
     blobs: Mapping[str, BlobRef]
     writes: Sequence[RawWrite]
+    bases: Mapping[str, Base] = field(default_factory=dict)
+    """What the next values of channels may be stored against."""
+    base_bytes: Mapping[str, bytes] = field(default_factory=dict)
+    """The bytes of those, by identity."""
+    frames: Mapping[str, Encoded] = field(default_factory=dict)
+    """Frames that ride in the row, by the names in `bases`."""
 
     @property
     def size_bytes(self) -> int:
@@ -267,19 +273,24 @@ async def assemble(
     head: StoredCheckpoint,
     blobs: dict[str, Encoded],
     submissions: Sequence[WriteSubmission],
+    decoded: dict[str, bytes] | None = None,
 ) -> RawCheckpoint:
-    """Put a checkpoint together, fetching what the first result did not hold."""
+    """Put a checkpoint together, fetching what the first result did not hold.
+
+    `decoded` holds the bytes of bases, by blob id, and gets those found here: checkpoints that are
+    read together share them.
+    """
     # Writes too: what is put after having read them must also count as later.
     for moment in {head.written_at, *(submission.written_at for submission in submissions)}:
         core.observe(moment)
-    await _require(core, head, {ref.blob_id: ref for ref in head.direct_refs()}, blobs)
+    await _require(core, head, head.direct_refs(), blobs)
     where = f"checkpoint {head.key.checkpoint_id!r} of thread {head.key.thread_id!r}"
-    refs = head.blobs
-    if isinstance(refs, BlobRef):  # the reference list itself was too large for the row
-        refs = refs_from_json(decode_value(blobs[refs.blob_id], where), where)
-        await _require(core, head, {ref.blob_id: ref for ref in refs.values()}, blobs)
+    inline, refs = await _resolve(core, head, blobs, where)
     winners = winners_with_origin(submissions)
-    decode = partial(_decode, head, blobs, refs, winners, where)
+    decoded = {} if decoded is None else decoded
+    _recall(core, decoded, _needed([*inline.values(), *refs.values()]))
+    parts: dict[str, Encoded | BlobRef] = {**inline, **refs}
+    decode = partial(_decode, head, blobs, parts, winners, decoded, where)
     size = head.total_bytes + sum(write.value.chars for _, write in winners)
     return await run_in_thread(decode) if size > OFF_LOOP_BYTES else decode()
 
@@ -288,27 +299,59 @@ async def channel_value(
     core: Core, head: StoredCheckpoint, blobs: dict[str, Encoded], channel: str
 ) -> Typed | None:
     """Read the value of one channel of a checkpoint; None when it has none."""
-    where = f"channel {channel!r} of checkpoint {head.key.checkpoint_id!r}"
-    spilled = {
-        part.blob_id: part for part in (head.inline, head.blobs) if isinstance(part, BlobRef)
-    }
+    where = f"checkpoint {head.key.checkpoint_id!r}"
+    spilled = [part for part in (head.inline, head.blobs) if isinstance(part, BlobRef)]
     await _require(core, head, spilled, blobs)
-    inline, refs = head.inline, head.blobs
+    inline, refs = _references(head, blobs, where)
+    part = inline.get(channel) or refs.get(channel)
+    if part is None:
+        return None
+    await _require(core, head, needed := _needed([part]), blobs)
+    decoded: dict[str, bytes] = {}
+    _recall(core, decoded, needed)
+    return _decode_part(part, blobs, decoded, f"channel {channel!r} of {where}")
+
+
+async def _resolve(
+    core: Core, head: StoredCheckpoint, blobs: dict[str, Encoded], where: str
+) -> tuple[Mapping[str, Encoded], Mapping[str, BlobRef]]:
+    """Read where all values are, and see to it that they are here."""
+    inline, refs = _references(head, blobs, where)
+    if isinstance(head.blobs, BlobRef) or isinstance(head.inline, BlobRef):
+        await _require(core, head, _needed([*inline.values(), *refs.values()]), blobs)
+    return inline, refs
+
+
+def _references(
+    head: StoredCheckpoint, blobs: Mapping[str, Encoded], where: str
+) -> tuple[Mapping[str, Encoded], Mapping[str, BlobRef]]:
+    """The values that ride in the row and the references, be their lists too large for it."""
+    inline, refs, bases = head.inline, head.blobs, head.bases
+    if isinstance(refs, BlobRef):
+        refs, bases = refs_from_json(decode_value(blobs[refs.blob_id], where), where)
     if isinstance(inline, BlobRef):
         inline = inline_from_json(decode_value(blobs[inline.blob_id], where), where)
-    if isinstance(refs, BlobRef):
-        refs = refs_from_json(decode_value(blobs[refs.blob_id], where), where)
-    value = inline.get(channel)
-    if value is None and channel in refs:
-        await _require(core, head, {refs[channel].blob_id: refs[channel]}, blobs)
-        value = blobs[refs[channel].blob_id]
-    return None if value is None else (value.value_type, decode_value(value, where))
+    return with_bases(inline, bases, where), refs
+
+
+def _needed(parts: Iterable[Encoded | BlobRef]) -> list[BlobRef]:
+    """The stored copies that some values need."""
+    refs = (part if isinstance(part, BlobRef) else part.base for part in parts)
+    return all_of_chains(ref for ref in refs if ref is not None)
+
+
+def _recall(core: Core, decoded: dict[str, bytes], refs: Iterable[BlobRef]) -> None:
+    """Take the bytes of bases that this process has decoded before."""
+    for ref in refs:
+        known = None if ref.blob_id in decoded else core.memory.base_bytes.get(ref.blob_id)
+        if known is not None:
+            decoded[ref.blob_id] = known
 
 
 async def _require(
-    core: Core, head: StoredCheckpoint, needed: Mapping[str, BlobRef], blobs: dict[str, Encoded]
+    core: Core, head: StoredCheckpoint, needed: Iterable[BlobRef], blobs: dict[str, Encoded]
 ) -> None:
-    missing = {blob_id: ref for blob_id, ref in needed.items() if blob_id not in blobs}
+    missing = {ref.blob_id: ref for ref in needed if ref.blob_id not in blobs}
     if missing:
         blobs |= await fetch_blobs(core, head.key.thread_id, missing)
     lost = {blob_id: ref for blob_id, ref in missing.items() if blob_id not in blobs}
@@ -331,22 +374,52 @@ async def _require(
     raise MissingPartsError(f"{what} that are not visible")
 
 
+def _decode_part(
+    part: Encoded | BlobRef, blobs: Mapping[str, Encoded], decoded: dict[str, bytes], where: str
+) -> Typed:
+    """The bytes of a value, which may have been stored against others."""
+    step = partial(_decode_step, where)
+    if isinstance(part, Encoded):
+        return part.value_type, decode_chain(part, blobs, step, decoded)
+    value = replace(blobs[part.blob_id], base=part.base)
+    if part.blob_id not in decoded:
+        decoded[part.blob_id] = decode_chain(value, blobs, step, decoded)
+    return value.value_type, decoded[part.blob_id]
+
+
+def _decode_step(where: str, stored: Encoded, base: bytes | None) -> bytes:
+    return decode_value(stored, where, base)
+
+
 def _decode(
     head: StoredCheckpoint,
     blobs: Mapping[str, Encoded],
-    refs: Mapping[str, BlobRef],
+    parts: Mapping[str, Encoded | BlobRef],
     winners: Sequence[tuple[WriteSubmission, PendingWrite]],
+    decoded: dict[str, bytes],
     where: str,
 ) -> RawCheckpoint:
     def typed(part: Encoded | BlobRef, what: str) -> Typed:
-        value = blobs[part.blob_id] if isinstance(part, BlobRef) else part
-        return value.value_type, decode_value(value, f"{what} of {where}")
+        return _decode_part(part, blobs, decoded, f"{what} of {where}")
 
-    inline = head.inline
-    if isinstance(inline, BlobRef):
-        inline = inline_from_json(decode_value(blobs[inline.blob_id], where), where)
-    parts: dict[str, Encoded | BlobRef] = {**inline, **refs}
     values = {channel: typed(part, f"channel {channel!r}") for channel, part in parts.items()}
+    frames = {
+        channel: part
+        for channel, part in parts.items()
+        if isinstance(part, Encoded) and part.base is not None
+    }
+    bases: dict[str, Base] = {}
+    base_bytes: dict[str, bytes] = {}
+    bases_needed = {ref.blob_id for ref in _needed(frames.values())}
+    for channel, part in parts.items():
+        base = base_of(part, *values[channel], f"{head.submission_id} {channel}")
+        if base is not None:
+            bases[channel] = base
+            if channel not in frames:  # its own bytes, and those of a keyframe it was made from
+                base_bytes[base.identity] = values[channel][1]
+            if isinstance(part, BlobRef):
+                bases_needed.add(part.keyframe.blob_id)
+    base_bytes |= {name: decoded[name] for name in bases_needed if name in decoded}
     return RawCheckpoint(
         key=head.key,
         parent_checkpoint_id=head.parent_checkpoint_id,
@@ -355,7 +428,7 @@ def _decode(
         checkpoint=typed(head.checkpoint, "the body"),
         metadata=typed(head.metadata, "the metadata"),
         values=values,
-        blobs=refs,
+        blobs={channel: part for channel, part in parts.items() if isinstance(part, BlobRef)},
         writes=[
             RawWrite(
                 write.task_id,
@@ -367,4 +440,7 @@ def _decode(
             )
             for submission, write in winners
         ],
+        bases=bases,
+        base_bytes=base_bytes,
+        frames={bases[name].frame: frame for name, frame in frames.items() if name in bases},
     )

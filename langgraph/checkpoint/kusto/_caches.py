@@ -1,4 +1,4 @@
-"""What this process remembers of checkpoints: their epochs and where their large values are (pure).
+"""What this process remembers of checkpoints: epochs, and where and what their values are (pure).
 
 All bounded, least recently used out first; forgetting costs a query or a second copy of a value,
 never correctness.
@@ -7,15 +7,19 @@ never correctness.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from ._rows import BlobRef, CheckpointKey
+from ._frames import Base
+from ._rows import CheckpointKey
+from ._values import BlobRef
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
+
+_ENTRY_BYTES = 300  # what an entry takes beside its value
 
 
 class LruMap(Generic[K, V]):
@@ -28,7 +32,7 @@ class LruMap(Generic[K, V]):
     def __len__(self) -> int:
         return len(self._items)
 
-    def __contains__(self, key: K) -> bool:
+    def __contains__(self, key: object) -> bool:
         return key in self._items
 
     def get(self, key: K) -> V | None:
@@ -53,6 +57,50 @@ class LruMap(Generic[K, V]):
     def keys(self) -> list[K]:
         """The keys, that used longest ago first."""
         return list(self._items)
+
+
+class ByteLru(Generic[K, V]):
+    """A mapping that forgets what was used longest ago, bounded by bytes.
+
+    Set from one thread at a time, looked at from any.
+
+    Args:
+        bound: Bytes of all values; a value larger than this is not kept.
+        size_of: Bytes of one value.
+    """
+
+    def __init__(self, bound: int, size_of: Callable[[V], int]) -> None:
+        self._bound = bound
+        self._size_of = size_of
+        self._items: OrderedDict[K, V] = OrderedDict()
+        self.size = 0
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def get(self, key: K) -> V | None:
+        """Return the value and count it as used."""
+        value = self._items.get(key)
+        if value is not None:
+            with suppress(KeyError):  # another thread may have pushed it out meanwhile
+                self._items.move_to_end(key)
+        return value
+
+    def put(self, key: K, value: V) -> None:
+        """Set a value, forgetting the oldest when they are too large."""
+        old = self._items.pop(key, None)
+        if old is not None:
+            self.size -= self._weight(old)
+        if self._weight(value) > self._bound:
+            return
+        self._items[key] = value
+        self.size += self._weight(value)
+        while self.size > self._bound:
+            _, oldest = self._items.popitem(last=False)
+            self.size -= self._weight(oldest)
+
+    def _weight(self, value: V) -> int:
+        return self._size_of(value) + _ENTRY_BYTES
 
 
 class Epochs:
@@ -125,6 +173,8 @@ class Manifest:
 
     blobs: Mapping[str, BlobRef]
     versions: Mapping[str, Any]
+    bases: Mapping[str, Base] = field(default_factory=dict)
+    """What the next values of channels may be stored against."""
 
 
 class Manifests:
@@ -135,12 +185,17 @@ class Manifests:
         self._ingested: LruMap[str, int] = LruMap(16 * bound)
 
     def remember(
-        self, key: CheckpointKey, blobs: Mapping[str, BlobRef], versions: Mapping[str, Any]
+        self,
+        key: CheckpointKey,
+        blobs: Mapping[str, BlobRef],
+        versions: Mapping[str, Any],
+        bases: Mapping[str, Base] | None = None,
     ) -> None:
         """Note where the values of a checkpoint are; without large values nothing is kept."""
-        if blobs:
-            kept = {channel: versions.get(channel) for channel in blobs}
-            self._items.put(key, Manifest(dict(blobs), kept))
+        bases = bases or {}
+        if blobs or bases:
+            kept = {channel: versions.get(channel) for channel in {**blobs, **bases}}
+            self._items.put(key, Manifest(dict(blobs), kept, dict(bases)))
         else:
             self._items.pop(key)
 
@@ -154,9 +209,17 @@ class Manifests:
             self._ingested.put(blob_id, moment)
 
     def stored_at(self, ref: BlobRef) -> int:
-        """When a copy was ingested; as long as no read has told, when its writer says it was."""
-        known = self._ingested.get(ref.blob_id)
-        return ref.written_at if known is None else known
+        """When a copy was ingested, or the oldest of what it was stored against.
+
+        As long as no read has told, when its writer says it was.
+        """
+        moments = ((part, self._ingested.get(part.blob_id)) for part in ref.chain())
+        return min(part.written_at if known is None else known for part, known in moments)
+
+    def base(self, parent: CheckpointKey, channel: str) -> Base | None:
+        """What the value that follows a checkpoint's may be stored against."""
+        manifest = self._items.get(parent)
+        return None if manifest is None else manifest.bases.get(channel)
 
     def unchanged(self, parent: CheckpointKey, channel: str, version: Any) -> BlobRef | None:
         """The stored copy of a channel that did not change since the parent.
@@ -171,8 +234,10 @@ class Manifests:
         """
         manifest = self._items.get(parent)
         ref = None if manifest is None else manifest.blobs.get(channel)
-        if manifest is None or ref is None:
-            return None
-        known = manifest.versions.get(channel)
-        same = known is not None and type(known) is type(version) and known == version
-        return ref if same else None
+        return ref if self.is_same(parent, channel, version) else None
+
+    def is_same(self, parent: CheckpointKey, channel: str, version: Any) -> bool:
+        """Whether a channel that is not among the new versions has its parent's value."""
+        manifest = self._items.get(parent)
+        known = None if manifest is None else manifest.versions.get(channel)
+        return known is not None and type(known) is type(version) and known == version

@@ -37,8 +37,8 @@ from ._delta_channel import delta_counters
 from ._listing import ListRange
 from ._memory import Memory
 from ._requests import PutRequest, Typed, WritesRequest
-from ._retention import YOUNG_TICKS
-from ._rows import BlobRef, CheckpointKey
+from ._rows import CheckpointKey
+from ._values import BlobRef, Encoded
 from .errors import InvalidConfigError
 
 
@@ -69,17 +69,21 @@ def put_request(
     values: dict[str, Typed] = {}
     reused: dict[str, BlobRef] = {}
     doubtful: dict[str, Typed] = {}
+    riding: dict[str, Encoded] = {}
     ages = memory.retention.ages(now)
     parent = place.key(place.checkpoint_id) if place.checkpoint_id else None
     for channel, value in channels.items():
         check_text("channel", channel)
         ref = None
         if parent is not None and channel not in new_versions:
-            ref = memory.manifests.unchanged(parent, channel, versions.get(channel))
-        if ref is not None:
-            age = now - memory.manifests.stored_at(ref)
-            if age <= (YOUNG_TICKS if ages is None else max(YOUNG_TICKS, ages.values)):
+            version = versions.get(channel)
+            ref = memory.manifests.unchanged(parent, channel, version)
+            frame = memory.unchanged_frame(parent, channel, version)
+            if ref is not None and memory.is_lasting(ref, now):
                 reused[channel] = ref
+                continue
+            if ref is None and frame is not None and memory.is_lasting(frame.base, now):
+                riding[channel] = frame
                 continue
         typed = serialize(serde, value, f"channel {channel!r} of {where}")
         if ref is None or ages is not None:
@@ -97,6 +101,7 @@ def put_request(
         versions=dict(versions),
         columns=kql_columns(cast(Mapping[str, Any], full_metadata), versions),
         doubtful=doubtful,
+        riding=riding,
         counted=delta_counters(full_metadata),
         checkpoint_map=checkpoint_map_of(config),
     )

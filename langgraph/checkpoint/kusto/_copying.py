@@ -19,7 +19,7 @@ from ._chain import ChainRow, load_chain, winners
 from ._core import Core, new_id
 from ._listing import GROUP_BYTES, GROUP_ROWS, ListEntry, read_entries
 from ._requests import PutRequest, Typed, WritesRequest
-from ._rows import BlobRef
+from ._values import BlobRef
 
 Described = tuple[Mapping[str, Any], Mapping[str, Any]]
 """Channel versions of a checkpoint, and its columns for people who write KQL."""

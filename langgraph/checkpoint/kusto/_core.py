@@ -21,17 +21,18 @@ from . import _kql
 from ._caches import LruMap
 from ._clock import TICKS_PER_DAY, ticks_from_unix_ns
 from ._commits import Commits
+from ._frames import EncodedValues, KnownBase, encode_values
 from ._memory import Memory
 from ._pending_writes import PendingWrite, WriteSubmission
 from ._requests import PutRequest, WritesRequest
 from ._retry import RetryPolicy, run
-from ._rows import BlobRef, CheckpointKey, CheckpointParts, CheckpointPlan, plan_checkpoint
+from ._rows import CheckpointKey, CheckpointParts, CheckpointPlan, all_of_chains, plan_checkpoint
 from ._schema import BLOBS, CHECKPOINTS, TOMBSTONES, WRITES
 from ._sent_again import sent_again
 from ._threads import run_in_thread
 from ._tombstones import Deaths, Tombstone, tombstones_from_rows
 from ._transport import Table, Transport, understood
-from ._values import OFF_LOOP_BYTES, Encoded, Line, encode_value
+from ._values import OFF_LOOP_BYTES, BlobRef, Encoded, Line, encode_value
 from ._visibility import Visibility
 from ._writer import Writer
 from .errors import SaverClosedError, WriteFailedError
@@ -123,11 +124,12 @@ class Core:
         """Store a checkpoint; on return it is acknowledged, or accepted in `buffered` mode."""
         self.raise_failures()
         written_at = self.memory.clock.issue(now_ticks())
+        known = self.memory.known_bases(request, self._lost_blobs, now_ticks())
         size = sum(len(data) for _, data in request.values.values()) + len(request.checkpoint[1])
         if size > OFF_LOOP_BYTES:
-            encoded = await run_in_thread(_encode, request)
+            encoded = await run_in_thread(_encode, request, known)
         else:
-            encoded = _encode(request)
+            encoded = _encode(request, known)
         epoch = request.epoch or await self._epoch_for_put(request)
         self._count_dead(request, epoch)
         parts = CheckpointParts(
@@ -139,7 +141,8 @@ class Core:
             written_at=written_at,
             checkpoint=encoded[0],
             metadata=encoded[1],
-            values=encoded[2],
+            values=encoded[2].values,
+            apart=encoded[2].apart,
             reused=request.reused,
             versions={name: str(version) for name, version in request.versions.items()},
             columns=request.columns,
@@ -182,9 +185,11 @@ class Core:
         memory.epochs.remember(key, plan.row.epoch)
         self._remember_run(key, request.run_id)
         stored = {copy.channel: copy.ref for copy in plan.copies if copy.channel}
-        memory.manifests.remember(key, {**request.reused, **stored}, request.versions)
+        memory.remember_values(request, plan, stored)
         self.stats.add("blobs_stored", len(plan.copies))
         self.stats.add("blobs_reused", len(request.reused))
+        framed = sum(copy.ref.base is not None for copy in plan.copies)
+        self.stats.add("frames_stored", framed + len(plan.bases))
         if request.on_submitted is not None:
             request.on_submitted(stored)
         identities = [*(copy.ref.blob_id for copy in plan.copies), plan.row.submission_id]
@@ -211,7 +216,8 @@ class Core:
     ) -> list[asyncio.Future[None]]:
         """Submit new copies; give everything the checkpoint row has to wait for."""
         needed: list[asyncio.Future[None]] = []
-        for ref in reused.values():
+        bases = [copy.ref.base for copy in plan.copies if copy.ref.base is not None]
+        for ref in all_of_chains([*reused.values(), *plan.bases, *bases]):
             if ref.blob_id in self._lost_blobs:
                 raise WriteFailedError(
                     f"checkpoint {plan.row.key.checkpoint_id} refers to a value of its parent that"
@@ -447,11 +453,13 @@ async def _all(answers: Sequence[asyncio.Future[None]]) -> None:
         answer.result()
 
 
-def _encode(request: PutRequest) -> tuple[Encoded, Encoded, dict[str, Encoded]]:
+def _encode(
+    request: PutRequest, known: Mapping[str, KnownBase]
+) -> tuple[Encoded, Encoded, EncodedValues]:
     return (
         encode_value(*request.checkpoint),
         encode_value(*request.metadata),
-        {channel: encode_value(*value) for channel, value in request.values.items()},
+        encode_values(request.values, known, request.riding),
     )
 
 

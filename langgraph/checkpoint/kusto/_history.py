@@ -32,14 +32,13 @@ from ._pending_writes import WriteSubmission, chosen_from_rows, winners_with_ori
 from ._reader import read_checkpoint
 from ._requests import Typed
 from ._rows import (
-    BlobRef,
     CheckpointKey,
     StoredCheckpoint,
     blobs_from_rows,
     checkpoint_from_row,
 )
 from ._tombstones import to_item
-from ._values import Encoded, base64_chars, decode_value
+from ._values import BlobRef, Encoded, base64_chars, decode_value
 from .errors import PartsLostError, ResultTooLargeError
 
 
@@ -287,8 +286,9 @@ async def _read_parts(core: Core, chain: Chain, path: Walk) -> _Parts:
         else:
             wanted[checkpoint_id] = ancestor.submission_id
         ref = ancestor.refs.get(channel)
-        if ref is not None and ref.blob_id not in parts.blobs:
-            refs[ref.blob_id] = ref
+        for needed in () if ref is None else ref.chain():
+            if needed.blob_id not in parts.blobs:
+                refs[needed.blob_id] = needed
     ids = sorted(path.path)
     by_id: dict[str, list[WriteSubmission]] = {}
     for submission in view.submissions:

@@ -31,7 +31,6 @@ from ._pending_writes import WriteSubmission, submissions_from_rows
 from ._reader import read_checkpoint
 from ._requests import Typed
 from ._rows import (
-    BlobRef,
     CheckpointKey,
     StoredCheckpoint,
     blobs_from_rows,
@@ -40,7 +39,7 @@ from ._rows import (
 )
 from ._tombstones import tombstones_from_rows
 from ._transport import understood
-from ._values import Encoded, decode_value
+from ._values import BlobRef, Encoded, decode_value
 from .errors import (
     IncompleteCheckpointError,
     PartsLostError,
@@ -259,6 +258,7 @@ async def _read_together(
         for submission in submissions_from_rows(writes.records()):
             by_key.setdefault(submission.key, []).append(submission)
     whole: dict[CheckpointKey, RawCheckpoint] = {}
+    decoded: dict[str, bytes] = {}
     for entry in entries:
         head = shown.get(entry.submission_id)
         # A row that Kusto does not show yet is read alone: its writes did not come along here.
@@ -268,7 +268,7 @@ async def _read_together(
         own = view.writes(entry.key, haunted=entry.key in haunted)
         submissions = merge_submissions(by_key.get(entry.key, ()), own)
         try:
-            whole[entry.key] = await assemble(core, head, stored_blobs, submissions)
+            whole[entry.key] = await assemble(core, head, stored_blobs, submissions, decoded)
         except (MissingPartsError, PartsLostError) as missing:
             logger.info("reading a listed checkpoint again: %s", missing)
     return whole

@@ -6,24 +6,38 @@ ancestors are that delta channels need, how long Kusto keeps what, what failed w
 
 from __future__ import annotations
 
-from ._caches import Epochs, LruMap, Manifests, Runs
+from collections.abc import Container, Mapping
+from dataclasses import replace
+from typing import Any
+
+from ._caches import ByteLru, Epochs, LruMap, Manifests, Runs
 from ._clock import HybridClock
+from ._frames import Base, KnownBase, base_of
 from ._lineage import Lineages
 from ._overlay import Overlay
-from ._retention import Retention
-from ._rows import CheckpointKey
+from ._requests import PutRequest
+from ._retention import YOUNG_TICKS, Retention
+from ._rows import CheckpointKey, CheckpointPlan
 from ._stats import Stats
+from ._values import BlobRef, Encoded
 from .errors import KustoCheckpointError, LoopLostError, WriteFailedError
+from .options import SaverOptions
 
 _FAILURES_KEPT = 100
 _FORKS_TOLD = 10_000
+_FRAME_BYTES = 8 * 1024 * 1024  # frames of values that may not change for some steps
 _OWN_RUNS = 8_192  # all that wrote something not visible yet, and then some
 
 
 class Memory:
-    """State shared by all clones of a saver and kept from one event loop to the next."""
+    """State shared by all clones of a saver and kept from one event loop to the next.
 
-    def __init__(self, stats: Stats) -> None:
+    Args:
+        stats: Its counters.
+        base_bytes: Bound of the values kept for the next ones to be stored against.
+    """
+
+    def __init__(self, stats: Stats, base_bytes: int = SaverOptions.frame_cache_bytes) -> None:
         self.stats = stats
         self.clock = HybridClock()
         self.overlay = Overlay()
@@ -31,6 +45,8 @@ class Memory:
         self.dead_runs = Runs()
         self.own_runs = Runs(_OWN_RUNS)
         self.manifests = Manifests()
+        self.base_bytes: ByteLru[str, bytes] = ByteLru(base_bytes, len)
+        self.frames: ByteLru[str, Encoded] = ByteLru(_FRAME_BYTES, lambda frame: len(frame.payload))
         self.lineages = Lineages()
         self.retention = Retention()
         self.forks_told: LruMap[CheckpointKey, bool] = LruMap(_FORKS_TOLD)
@@ -41,6 +57,90 @@ class Memory:
     def forget_lineages(self) -> None:
         """Know nothing of the ages of ancestors: every put that needs them asks Kusto again."""
         self.lineages = Lineages()
+
+    def keep(self, base_bytes: Mapping[str, bytes], frames: Mapping[str, Encoded]) -> None:
+        """Keep the bytes of bases, and frames that ride in rows; by the names in `Base`."""
+        for name, data in base_bytes.items():
+            self.base_bytes.put(name, data)
+        for name, frame in frames.items():
+            self.frames.put(name, frame)
+
+    def unchanged_frame(self, parent: CheckpointKey, channel: str, version: Any) -> Encoded | None:
+        """The frame that rides in a checkpoint's row, of a channel that did not change since."""
+        if not self.manifests.is_same(parent, channel, version):
+            return None
+        base = self.manifests.base(parent, channel)
+        return None if base is None else self.frames.get(base.frame)
+
+    def is_lasting(self, ref: BlobRef | None, now: int) -> bool:
+        """Whether a stored copy, and all it was stored against, outlives a row written now.
+
+        As long as the retention periods are not known, only a young one does for sure.
+        """
+        ages = self.retention.ages(now)
+        most = YOUNG_TICKS if ages is None else max(YOUNG_TICKS, ages.values)
+        return ref is not None and now - self.manifests.stored_at(ref) <= most
+
+    def known_bases(
+        self, request: PutRequest, lost: Container[str], now: int
+    ) -> dict[str, KnownBase]:
+        """What the next values of channels may be stored against, of those whose bytes are here.
+
+        Args:
+            request: The put whose values they are.
+            lost: Ids of blobs that were not written.
+            now: The present.
+        """
+        known: dict[str, KnownBase] = {}
+        parent = replace(request.key, checkpoint_id=request.parent_checkpoint_id)
+        epoch = self.epochs.of(parent)
+        # In another life of the thread, ids are no names of what is there now.
+        if epoch is None or self.epochs.is_killed(epoch) or request.epoch not in ("", epoch):
+            return known
+        for channel in request.values:
+            base = self.manifests.base(parent, channel)
+            data = None if base is None else self.base_bytes.get(base.identity)
+            if base is None or data is None:
+                continue
+            keyframe = None
+            if base.ref is not None:
+                if any(part.blob_id in lost for part in base.ref.chain()):
+                    continue
+                if not self.is_lasting(base.ref, now):
+                    continue
+                if base.ref.base is not None:
+                    keyframe = self.base_bytes.get(base.ref.keyframe.blob_id)
+            known[channel] = KnownBase(base, data, keyframe)
+        return known
+
+    def remember_values(
+        self, request: PutRequest, plan: CheckpointPlan, stored: Mapping[str, BlobRef]
+    ) -> None:
+        """Remember where the values are, and what the next ones may be stored against."""
+        key = request.key
+        parent = replace(key, checkpoint_id=request.parent_checkpoint_id)
+        bases: dict[str, Base] = {}
+        for channel in request.reused:
+            base = self.manifests.base(parent, channel)
+            if base is not None:
+                bases[channel] = replace(base, frame="")
+        for channel, (value_type, data) in request.values.items():
+            part = stored.get(channel) or plan.riding[channel]
+            base = base_of(part, value_type, data, f"{plan.row.submission_id} {channel}")
+            if base is not None:
+                bases[channel] = base
+                if part is base.ref or base.ref is None:
+                    self.base_bytes.put(base.identity, data)
+        for channel in request.riding:
+            base = self.manifests.base(parent, channel)
+            if base is not None:
+                rides = plan.riding.get(channel)
+                name = f"{plan.row.submission_id} {channel}" if rides else ""
+                spent = rides.spent if rides else base.spent
+                bases[channel] = replace(base, spent=spent, frame=name)
+        riding = {channel: base.frame for channel, base in bases.items() if base.frame}
+        self.keep({}, {name: plan.riding[channel] for channel, name in riding.items()})
+        self.manifests.remember(key, {**request.reused, **stored}, request.versions, bases)
 
     def add_failure(self, text: str, *, loop_lost: bool = False) -> None:
         """Keep a failure nobody waits for."""

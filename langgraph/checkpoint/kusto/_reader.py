@@ -48,9 +48,12 @@ async def read_checkpoint(
         PartsLostError: Parts of it are gone.
     """
     what = f"a checkpoint of thread {thread_id!r}, namespace {checkpoint_ns!r}"
-    return await until_whole(
+    raw = await until_whole(
         core, what, lambda: _read_once(core, thread_id, checkpoint_ns, checkpoint_id)
     )
+    if raw is not None:
+        core.memory.keep(raw.base_bytes, raw.frames)
+    return raw
 
 
 async def _read_once(

@@ -28,7 +28,8 @@ from ._lineage import Lineage, Step
 from ._provisioning import read_periods
 from ._requests import PutRequest
 from ._retention import YOUNG_TICKS, Ages
-from ._rows import CheckpointKey, refs_from_json, spilled_refs
+from ._row_cells import refs_from_json, spilled_refs
+from ._rows import CheckpointKey, all_of_chains
 from ._same_rows import same_rows
 from ._schema import BLOBS, CHECKPOINTS, WRITES
 from ._tombstones import to_item
@@ -225,8 +226,8 @@ async def _spilled_blobs(core: Core, key: CheckpointKey, cell: str) -> set[str]:
     blobs = await fetch_blobs(core, key.thread_id, {ref.blob_id: ref})
     if ref.blob_id not in blobs:  # it is torn already; the rest of it is renewed all the same
         return set()
-    refs = refs_from_json(decode_value(blobs[ref.blob_id], where), where)
-    return {item.blob_id for item in refs.values()}
+    values, bases = refs_from_json(decode_value(blobs[ref.blob_id], where), where)
+    return {item.blob_id for item in all_of_chains([*values.values(), *bases.values()])}
 
 
 async def _old_blobs(

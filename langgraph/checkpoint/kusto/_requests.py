@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ._rows import BlobRef, CheckpointKey
+from ._rows import CheckpointKey
+from ._values import BlobRef, Encoded
 
 Typed = tuple[str, bytes]
 """A serialised value: type tag and bytes."""
@@ -23,6 +24,7 @@ class PutRequest:
     metadata: Typed
     values: Mapping[str, Typed]
     reused: Mapping[str, BlobRef]
+    """Where the values of channels are that did not change."""
     versions: Mapping[str, Any]
     columns: Mapping[str, Any]
     doubtful: Mapping[str, Typed] = field(default_factory=dict)
@@ -30,6 +32,8 @@ class PutRequest:
     referred to is up to the retention policies, which have to be read first."""
     counted: frozenset[str] = frozenset()
     """Delta channels that LangGraph counts updates of."""
+    riding: Mapping[str, Encoded] = field(default_factory=dict)
+    """Of channels that did not change the frames that ride in the parent's row."""
     checkpoint_map: Mapping[str, str] = field(default_factory=dict)
     epoch: str = ""
     """The epoch, when the caller decides it (a copy of a thread); else it is inherited."""

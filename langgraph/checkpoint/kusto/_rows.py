@@ -10,27 +10,38 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
 
 from ._clock import format_ticks, parse_ticks
+from ._row_cells import (
+    encoded_from_list,
+    encoded_to_list,
+    inline_from_json,
+    inline_to_json,
+    json_object,
+    reading,
+    ref_from_list,
+    ref_to_list,
+    refs_from_dict,
+    refs_to_dict,
+    refs_to_json,
+    with_bases,
+)
 from ._schema import ROW_CODEC
 from ._values import (
+    BlobRef,
     ChunkRow,
     Encoded,
     Line,
     base64_chars,
     choose_inline,
     chunk_count,
-    corrupt,
     encode_value,
-    from_base64,
     join_chunks,
-    to_base64,
 )
 from .errors import UnknownCodecError
 
@@ -56,16 +67,6 @@ class CheckpointKey:
     thread_id: str
     checkpoint_ns: str
     checkpoint_id: str
-
-
-@dataclass(frozen=True)
-class BlobRef:
-    """A reference in a checkpoint row to a value stored in `CheckpointBlobs`."""
-
-    blob_id: str
-    chunks: int
-    stored_bytes: int
-    written_at: int
 
 
 @dataclass(frozen=True)
@@ -100,8 +101,8 @@ class BlobCopy:
             "value_type": self.value.value_type,
             "codec": ROW_CODEC,
             "encoding": self.value.encoding,
-            "base_blob_id": "",
-            "frame_depth": 0,
+            "base_blob_id": "" if self.ref.base is None else self.ref.base.blob_id,
+            "frame_depth": self.ref.depth,
             "value_bytes": self.value.value_bytes,
             "value_hash": self.value.value_hash,
             "stored_bytes": self.ref.stored_bytes,
@@ -123,6 +124,9 @@ class StoredCheckpoint:
     metadata: Encoded | BlobRef
     inline: Mapping[str, Encoded] | BlobRef
     blobs: Mapping[str, BlobRef] | BlobRef
+    bases: Mapping[str, BlobRef] = field(default_factory=dict)
+    """What frames that ride in the row were stored against, by channel; nothing, when the list of
+    references is a blob itself."""
     total_bytes: int = 0
     source: str = ""
     """The copy of `metadata["source"]`, of a row that was made here."""
@@ -136,7 +140,14 @@ class StoredCheckpoint:
         """References that stand in the row itself: what one query can fetch along with it."""
         parts: list[object] = [self.checkpoint, self.metadata, self.inline]
         parts.extend([self.blobs] if isinstance(self.blobs, BlobRef) else self.blobs.values())
-        return [part for part in parts if isinstance(part, BlobRef)]
+        parts.extend(self.bases.values())
+        return all_of_chains(part for part in parts if isinstance(part, BlobRef))
+
+
+def all_of_chains(refs: Iterable[BlobRef]) -> list[BlobRef]:
+    """References and everything that their values were stored against, each once."""
+    found = {part.blob_id: part for ref in refs for part in ref.chain()}
+    return list(found.values())
 
 
 @dataclass(frozen=True)
@@ -156,6 +167,8 @@ class CheckpointParts:
     versions: Mapping[str, str] = field(default_factory=dict)
     columns: Mapping[str, Any] = field(default_factory=dict)
     """The copies for people who write KQL: step, source, metadata, channel_versions."""
+    apart: frozenset[str] = frozenset()
+    """Channels whose value does not ride in the row, small as it may be."""
 
 
 @dataclass(frozen=True)
@@ -165,6 +178,13 @@ class CheckpointPlan:
     row: StoredCheckpoint
     copies: tuple[BlobCopy, ...]
     row_json: bytes
+    riding: Mapping[str, Encoded] = field(default_factory=dict)
+    """The values that ride in the row."""
+
+    @property
+    def bases(self) -> list[BlobRef]:
+        """What the frames in the row were stored against."""
+        return [value.base for value in self.riding.values() if value.base is not None]
 
 
 class _Spill:
@@ -178,7 +198,9 @@ class _Spill:
     def add(self, channel: str, value: Encoded) -> BlobRef:
         parts, payload = self._parts, value.payload
         chunks = chunk_count(payload)
-        ref = BlobRef(self._new_blob_id(), chunks, len(payload), parts.written_at)
+        ref = BlobRef(
+            self._new_blob_id(), chunks, len(payload), parts.written_at, value.base, value.spent
+        )
         version = parts.versions.get(channel, "")[:_VERSION_CHARS]
         self.copies.append(
             BlobCopy(parts.key, parts.epoch, parts.run_id, channel, version, value, ref)
@@ -196,7 +218,10 @@ def plan_checkpoint(parts: CheckpointParts, new_blob_id: Callable[[], str]) -> C
     values ride within a budget, and every other part spills when it is over its own.
     """
     spill = _Spill(parts, new_blob_id)
-    chosen = choose_inline({channel: value.chars for channel, value in parts.values.items()})
+    chosen = choose_inline(
+        {name: value.chars for name, value in parts.values.items() if name not in parts.apart},
+        frames={name for name, value in parts.values.items() if value.base is not None},
+    )
     small = {channel: value for channel, value in parts.values.items() if channel in chosen}
     blobs = dict(parts.reused)
     for channel, value in parts.values.items():
@@ -207,7 +232,8 @@ def plan_checkpoint(parts: CheckpointParts, new_blob_id: Callable[[], str]) -> C
     if _nested_chars(inline_json) > _INLINE_CELL_CHARS:  # very many names, or very long ones
         inline = spill.add("", encode_value(_JSON, inline_json))
     refs: Mapping[str, BlobRef] | BlobRef = blobs
-    refs_json = refs_to_json(blobs)
+    bases = {name: value.base for name, value in small.items() if value.base is not None}
+    refs_json = refs_to_json(blobs, bases)
     if _nested_chars(refs_json) > _REFS_CHARS:
         refs = spill.add("", encode_value(_JSON, refs_json))
     row = StoredCheckpoint(
@@ -221,9 +247,11 @@ def plan_checkpoint(parts: CheckpointParts, new_blob_id: Callable[[], str]) -> C
         metadata=spill.fit(parts.metadata),
         inline=inline,
         blobs=refs,
+        bases={} if isinstance(refs, BlobRef) else bases,
     )
-    needed = {ref.blob_id: ref for ref in [*row.direct_refs(), *blobs.values()]}
-    return _encode_plan(row, list(needed.values()), tuple(spill.copies), parts.columns)
+    needed = all_of_chains([*row.direct_refs(), *blobs.values(), *bases.values()])
+    plan = _encode_plan(row, needed, tuple(spill.copies), parts.columns)
+    return replace(plan, riding=small)
 
 
 def _encode_plan(
@@ -268,79 +296,8 @@ def _nested_chars(text: bytes) -> int:
     return len(text) + text.count(b'"') + text.count(b"\\")
 
 
-def _encoded_to_list(value: Encoded) -> list[object]:
-    return [
-        value.value_type,
-        value.encoding,
-        value.value_bytes,
-        value.value_hash,
-        to_base64(value.payload),
-    ]
-
-
-def _encoded_from_list(item: Sequence[Any], where: str) -> Encoded:
-    value_type, encoding, value_bytes, value_hash, payload = item
-    return Encoded(value_type, encoding, value_bytes, value_hash, from_base64(payload, where))
-
-
 def _part_cell(part: Encoded | BlobRef) -> str:
-    return "" if isinstance(part, BlobRef) else orjson.dumps(_encoded_to_list(part)).decode()
-
-
-def inline_to_json(values: Mapping[str, Encoded]) -> bytes:
-    """Write the values that ride in the row."""
-    return orjson.dumps({channel: _encoded_to_list(value) for channel, value in values.items()})
-
-
-def inline_from_json(text: bytes | str, where: str) -> dict[str, Encoded]:
-    """Read the values that rode in the row."""
-    with _reading(where):
-        return {
-            channel: _encoded_from_list(item, f"channel {channel!r} of {where}")
-            for channel, item in _loads(text, where).items()
-        }
-
-
-def _ref_to_list(ref: BlobRef) -> list[object]:
-    return [ref.blob_id, ref.chunks, ref.stored_bytes, format_ticks(ref.written_at)]
-
-
-def _ref_from_list(item: Sequence[Any]) -> BlobRef:
-    blob_id, chunks, stored_bytes, written_at = item
-    return BlobRef(blob_id, chunks, stored_bytes, parse_ticks(written_at))
-
-
-def refs_to_json(blobs: Mapping[str, BlobRef]) -> bytes:
-    """Write the references of the channels."""
-    return orjson.dumps({channel: _ref_to_list(ref) for channel, ref in blobs.items()})
-
-
-def refs_from_json(text: bytes | str, where: str) -> dict[str, BlobRef]:
-    """Read the references of the channels."""
-    with _reading(where):
-        return {channel: _ref_from_list(item) for channel, item in _loads(text, where).items()}
-
-
-def value_mark(channel: str) -> str:
-    """How a row's text begins the value of a channel, in `inline_data` and in `blob_refs`.
-
-    The same text may stand elsewhere in the row: what finds it has to look closer.
-    """
-    return orjson.dumps(channel).decode() + ":["
-
-
-def ref_of_channel(cell: str, channel: str, where: str) -> BlobRef | None:
-    """Read one channel's reference in the cell `blob_refs`; None when it does not stand there."""
-    with _reading(where):
-        item = dict(_loads(cell, where).get("values") or {}).get(channel)
-        return None if item is None else _ref_from_list(item)
-
-
-def spilled_refs(cell: str, where: str) -> BlobRef | None:
-    """Read where the references of the channels are, when they do not stand in `blob_refs`."""
-    with _reading(where):
-        item = _loads(cell, where).get("refs")
-        return None if item is None else _ref_from_list(item)
+    return "" if isinstance(part, BlobRef) else orjson.dumps(encoded_to_list(part)).decode()
 
 
 def _row_refs_json(row: StoredCheckpoint) -> str:
@@ -353,29 +310,12 @@ def _row_refs_json(row: StoredCheckpoint) -> str:
         ("refs", row.blobs),
     ):
         if isinstance(part, BlobRef):
-            body[name] = _ref_to_list(part)
+            body[name] = ref_to_list(part)
     if not isinstance(row.blobs, BlobRef):
-        body["values"] = {channel: _ref_to_list(ref) for channel, ref in row.blobs.items()}
+        body["values"] = refs_to_dict(row.blobs)
+        if row.bases:
+            body["bases"] = refs_to_dict(row.bases)
     return orjson.dumps(body).decode()
-
-
-@contextmanager
-def _reading(where: str) -> Iterator[None]:
-    """Say where, when JSON has another shape than this library writes."""
-    try:
-        yield
-    except (KeyError, TypeError, ValueError) as error:
-        raise corrupt(f"a cell of {where} has another shape: {error!r}") from error
-
-
-def _loads(text: bytes | str, where: str) -> dict[str, Any]:
-    try:
-        body = orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        raise corrupt(f"a cell of {where} is not JSON: {error}") from error
-    if not isinstance(body, dict):
-        raise corrupt(f"a cell of {where} is not a JSON object")
-    return body
 
 
 def check_codec(row: Row, where: str) -> None:
@@ -397,8 +337,9 @@ def checkpoint_from_row(row: Row) -> StoredCheckpoint:
     key = CheckpointKey(row["thread_id"], row["checkpoint_ns"], row["checkpoint_id"])
     where = f"checkpoint {key.checkpoint_id!r} of thread {key.thread_id!r}"
     check_codec(row, where)
-    refs = _loads(row["blob_refs"], where)
-    with _reading(where):
+    refs = json_object(row["blob_refs"], where)
+    with reading(where):
+        bases = refs_from_dict(refs.get("bases") or {})
         return StoredCheckpoint(
             key=key,
             parent_checkpoint_id=row["parent_checkpoint_id"],
@@ -408,25 +349,24 @@ def checkpoint_from_row(row: Row) -> StoredCheckpoint:
             written_at=parse_ticks(row["written_at"]),
             checkpoint=_part(row, refs, "checkpoint", where),
             metadata=_part(row, refs, "metadata", where),
-            inline=_ref_from_list(refs["inline"])
+            inline=ref_from_list(refs["inline"])
             if "inline" in refs
-            else inline_from_json(row["inline_data"], where),
-            blobs=_ref_from_list(refs["refs"])
-            if "refs" in refs
-            else {channel: _ref_from_list(item) for channel, item in dict(refs["values"]).items()},
+            else with_bases(inline_from_json(row["inline_data"], where), bases, where),
+            blobs=ref_from_list(refs["refs"]) if "refs" in refs else refs_from_dict(refs["values"]),
+            bases=bases,
             total_bytes=row["total_bytes"],
         )
 
 
 def _part(row: Row, refs: Mapping[str, Any], name: str, where: str) -> Encoded | BlobRef:
     if name in refs:
-        return _ref_from_list(refs[name])
+        return ref_from_list(refs[name])
     return _part_from_cell(row[f"{name}_data"], name, where)
 
 
 def _part_from_cell(cell: str, name: str, where: str) -> Encoded:
-    with _reading(f"{name} of {where}"):
-        return _encoded_from_list(orjson.loads(cell), f"{name} of {where}")
+    with reading(f"{name} of {where}"):
+        return encoded_from_list(orjson.loads(cell), f"{name} of {where}")
 
 
 def metadata_from_cell(cell: str, where: str) -> Encoded | None:

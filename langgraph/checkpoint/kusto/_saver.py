@@ -111,7 +111,7 @@ class KustoSaverBase(BaseCheckpointSaver[str]):
             )
             self._where = repr(endpoint)
         self._transport = transport
-        self._memory = Memory(Stats())
+        self._memory = Memory(Stats(), chosen.frame_cache_bytes)
         self._home = Home(transport, chosen, self._memory, own_thread=self._own_thread)
 
     def __repr__(self) -> str:
@@ -429,7 +429,7 @@ class KustoSaverBase(BaseCheckpointSaver[str]):
     def _decode(self, raw: RawCheckpoint) -> CheckpointTuple:
         found = checkpoint_tuple(self.serde, raw)
         versions = found.checkpoint.get("channel_versions") or {}
-        self._memory.manifests.remember(raw.key, raw.blobs, versions)
+        self._memory.manifests.remember(raw.key, raw.blobs, versions, raw.bases)
         return found
 
     async def _decode_anywhere(self, raw: RawCheckpoint) -> CheckpointTuple:

@@ -19,6 +19,7 @@ class Stats:
     `forks`: forks nobody made on purpose that a list went by.
     `skipped_incomplete`: checkpoints a list left out because parts of them were missing.
     `blobs_stored`, `blobs_reused`: large values written, and referred to because unchanged.
+    `frames_stored`: large values stored as what changed since an earlier one.
     `renewals`: puts that first sent ancestors again which their delta channels need.
     `rows_renewed`: rows sent again for that.
     `missing_ancestors`: puts whose delta channels need an ancestor that was not there.
@@ -47,6 +48,7 @@ class Stats:
         "skipped_incomplete",
         "blobs_stored",
         "blobs_reused",
+        "frames_stored",
         "renewals",
         "rows_renewed",
         "missing_ancestors",

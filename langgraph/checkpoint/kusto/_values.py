@@ -1,6 +1,7 @@
 """Values as stored bytes: compress where it pays, hash, inline or spill, cut into chunks (pure).
 
-What a value means is the serializer's business; here it is a type tag and bytes.
+What a value means is the serializer's business; here it is a type tag and bytes. When a value is
+stored against another one is decided in `_frames`.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import sys
 from base64 import b64decode, b64encode
-from collections.abc import Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 
 import orjson
@@ -22,6 +23,8 @@ else:
 
 RAW = "raw"
 ZSTD = "zstd"
+FRAME = "zstd-prefix"
+"""Compressed against the bytes of an earlier value, which are needed to read it."""
 
 CELL_CHARS = 960_000
 """Largest base64 cell: well under the 1 MB where Kusto silently truncates a string, also where the
@@ -33,6 +36,9 @@ CHUNK_BYTES = CELL_CHARS // 4 * 3
 INLINE_VALUE_CHARS = 32_000
 """A value whose base64 is longer than this goes to CheckpointBlobs."""
 
+INLINE_FRAME_CHARS = 128_000
+"""The same of a frame: what it stands for is far larger."""
+
 INLINE_ROW_CHARS = 512_000
 """All values inlined in one checkpoint row; beyond it the largest go to CheckpointBlobs."""
 
@@ -42,10 +48,15 @@ OFF_LOOP_BYTES = 1024 * 1024
 MAX_VALUE_BYTES = 1024 * 1024 * 1024
 """Upper bound of one serialised value; a larger one is refused, naming channel and size."""
 
+LEAST_BASE_BYTES = 8
+"""Shorter ones are no prefix to zstd."""
+
 _ROW_END = b'"}'
 _COMPRESS_FROM_BYTES = 512  # below it a frame header and the CPU cost more than they save
 _COMPRESSION_LEVEL = 3
 _PAYS = 0.9  # keep raw unless at least a tenth is saved
+_LONG_DISTANCE_BYTES = 1024 * 1024  # less is matched as well without, in half the time
+_WINDOW_LOG_MAX = 31  # zstd.h: ZSTD_WINDOWLOG_MAX_64; what `window_log` can reach here
 
 
 def corrupt(what: str) -> CorruptValueError:
@@ -57,6 +68,37 @@ def corrupt(what: str) -> CorruptValueError:
 
 
 @dataclass(frozen=True)
+class BlobRef:
+    """A reference in a checkpoint row to a value stored in `CheckpointBlobs`."""
+
+    blob_id: str
+    chunks: int
+    stored_bytes: int
+    written_at: int
+    base: BlobRef | None = None
+    """Of a frame: the value it was compressed against."""
+    spent: int = 0
+    """Of a frame: bytes of frames stored since the value at the end of the chain, its own too."""
+
+    def chain(self) -> Iterator[BlobRef]:
+        """Everything that is needed to read the value: it, its base, the base of that."""
+        ref: BlobRef | None = self
+        while ref is not None:
+            yield ref
+            ref = ref.base
+
+    @property
+    def depth(self) -> int:
+        """How many bases it needs."""
+        return 0 if self.base is None else 1 + self.base.depth
+
+    @property
+    def keyframe(self) -> BlobRef:
+        """The value at the end of the chain, which needs no other."""
+        return self if self.base is None else self.base.keyframe
+
+
+@dataclass(frozen=True)
 class Encoded:
     """One value as it is stored: `payload` is `encoding` of `value_bytes` bytes."""
 
@@ -65,6 +107,10 @@ class Encoded:
     value_bytes: int
     value_hash: str
     payload: bytes
+    base: BlobRef | None = None
+    """Of a frame: the value it was compressed against."""
+    spent: int = 0
+    """Of a frame that rides in a row: characters of such frames against this base, its own too."""
 
     @property
     def chars(self) -> int:
@@ -96,12 +142,38 @@ def encode_value(value_type: str, data: bytes) -> Encoded:
     return Encoded(value_type, encoding, len(data), hash_value(data), payload)
 
 
-def decode_value(stored: Encoded, where: str) -> bytes:
+def encode_frame(value_type: str, data: bytes, base: bytes, ref: BlobRef | None) -> Encoded:
+    """Compress a serialised value against the bytes of an earlier one.
+
+    What reads it must use the same bytes: a prefix has no id, and other bytes decompress to
+    nonsense. The checksum of the frame and the hash of the value say so then.
+
+    Args:
+        value_type: The tag of the serializer.
+        data: The serialised value.
+        base: The earlier value, of `LEAST_BASE_BYTES` at least.
+        ref: Where that is stored.
+    """
+    options: dict[int, int] = {
+        zstd.CompressionParameter.compression_level: _COMPRESSION_LEVEL,
+        zstd.CompressionParameter.checksum_flag: 1,
+        # All of the base has to be in sight from the last byte of the value.
+        zstd.CompressionParameter.window_log: max(10, (len(base) + len(data)).bit_length()),
+    }
+    if len(base) + len(data) >= _LONG_DISTANCE_BYTES:
+        options[zstd.CompressionParameter.enable_long_distance_matching] = 1
+    prefix = zstd.ZstdDict(base, is_raw=True).as_prefix
+    payload = zstd.compress(data, options=options, zstd_dict=prefix)
+    return Encoded(value_type, FRAME, len(data), hash_value(data), payload, ref)
+
+
+def decode_value(stored: Encoded, where: str, base: bytes | None = None) -> bytes:
     """Give back the serialised bytes, checked against their hash.
 
     Args:
         stored: The value as it was read.
         where: What the value is, for the error.
+        base: Of a frame: the bytes of the value it was compressed against.
 
     Raises:
         UnknownCodecError: The encoding is of a newer version of this library.
@@ -114,6 +186,8 @@ def decode_value(stored: Encoded, where: str) -> bytes:
             data = zstd.decompress(stored.payload)
         except zstd.ZstdError as error:
             raise corrupt(f"{where} does not decompress: {error}") from error
+    elif stored.encoding == FRAME:
+        data = _decode_frame(stored, where, base)
     else:
         raise UnknownCodecError(
             f"{where} has the encoding {stored.encoding!r}, which this version does not know;"
@@ -125,6 +199,17 @@ def decode_value(stored: Encoded, where: str) -> bytes:
             f" ({len(data)} bytes read, {stored.value_bytes} stored)"
         )
     return data
+
+
+def _decode_frame(stored: Encoded, where: str, base: bytes | None) -> bytes:
+    if base is None or len(base) < LEAST_BASE_BYTES:
+        raise corrupt(f"{where} was stored against another value, and does not say which")
+    prefix = zstd.ZstdDict(base, is_raw=True).as_prefix
+    options: dict[int, int] = {zstd.DecompressionParameter.window_log_max: _WINDOW_LOG_MAX}
+    try:
+        return zstd.decompress(stored.payload, zstd_dict=prefix, options=options)
+    except zstd.ZstdError as error:
+        raise corrupt(f"{where} does not decompress: {error}") from error
 
 
 class ChunkRow:
@@ -181,17 +266,21 @@ def from_base64(cell: str, where: str) -> bytes:
         raise corrupt(f"{where} is not base64: {error}") from error
 
 
-def choose_inline(sizes: dict[str, int], budget: int = INLINE_ROW_CHARS) -> set[str]:
+def choose_inline(
+    sizes: Mapping[str, int], budget: int = INLINE_ROW_CHARS, frames: Container[str] = ()
+) -> set[str]:
     """Choose which values ride in the checkpoint row: small ones, smallest first, within a budget.
 
     Args:
         sizes: Length in base64 of each value, by channel.
         budget: Characters the row has for values.
+        frames: Channels whose value is a frame.
     """
     chosen: set[str] = set()
     for channel in sorted(sizes, key=lambda name: (sizes[name], name)):
-        if sizes[channel] > min(INLINE_VALUE_CHARS, budget):
+        if sizes[channel] > budget:
             break
-        budget -= sizes[channel]
-        chosen.add(channel)
+        if sizes[channel] <= (INLINE_FRAME_CHARS if channel in frames else INLINE_VALUE_CHARS):
+            budget -= sizes[channel]
+            chosen.add(channel)
     return chosen

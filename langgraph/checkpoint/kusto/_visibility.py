@@ -26,9 +26,9 @@ from . import _kql
 from ._clock import TICKS_PER_SECOND, format_ticks
 from ._commits import Commits, RunQuery
 from ._memory import Memory
-from ._rows import BlobRef
 from ._sent_again import SentAgain, questions, shown
 from ._transport import understood
+from ._values import BlobRef
 from .errors import KustoCheckpointError, SaverClosedError, ServiceUnavailableError
 
 logger = logging.getLogger(__name__)

@@ -29,6 +29,7 @@ class OptionValues(TypedDict, total=False):
     visibility_timeout: float
     intake_bytes: int
     overlay_bytes: int
+    frame_cache_bytes: int
     intake_timeout: float
     max_in_flight: int
     max_queries: int
@@ -88,6 +89,9 @@ class SaverOptions:
 
     overlay_bytes: int = 128 * 1024 * 1024
     """Rows kept because no query has shown them yet; beyond it, `put` waits."""
+
+    frame_cache_bytes: int = 64 * 1024 * 1024
+    """Values kept so that the next ones can be stored as what changed since; 0 keeps none."""
 
     intake_timeout: float = 60.0
     """How long `put` waits for room before it raises `BackpressureError`."""
@@ -157,7 +161,14 @@ _WHOLE = {
     "max_retries",
     "intake_bytes",
     "overlay_bytes",
+    "frame_cache_bytes",
     "max_in_flight",
     "max_queries",
 }
-_ZERO_ALLOWED = {"max_retries", "retry_backoff", "visibility_timeout", "close_timeout"}
+_ZERO_ALLOWED = {
+    "frame_cache_bytes",
+    "max_retries",
+    "retry_backoff",
+    "visibility_timeout",
+    "close_timeout",
+}

@@ -1,0 +1,208 @@
+"""What a saver remembers of large values: which may be referred to, and stored against."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from langgraph.checkpoint.kusto._clock import TICKS_PER_DAY
+from langgraph.checkpoint.kusto._frames import Base, KnownBase
+from langgraph.checkpoint.kusto._memory import Memory
+from langgraph.checkpoint.kusto._requests import PutRequest
+from langgraph.checkpoint.kusto._retention import Periods
+from langgraph.checkpoint.kusto._rows import CheckpointKey, CheckpointParts, plan_checkpoint
+from langgraph.checkpoint.kusto._stats import Stats
+from langgraph.checkpoint.kusto._values import BlobRef, Encoded, encode_frame, encode_value
+
+PARENT = CheckpointKey("thread", "", "1")
+KEY = CheckpointKey("thread", "", "2")
+NOW = 700_000 * TICKS_PER_DAY
+K = BlobRef("k", 1, 9_000, NOW)
+M = BlobRef("m", 1, 900, NOW, K, 900)
+DATA = bytes(range(256)) * 40
+
+
+def new_memory(epoch: str = "e") -> Memory:
+    """A memory that knows the epoch of the parent."""
+    memory = Memory(Stats())
+    memory.epochs.remember(PARENT, epoch)
+    return memory
+
+
+def put(**changes: object) -> PutRequest:
+    """A put of a child of the parent."""
+    request = PutRequest(KEY, "1", "", ("t", b""), ("t", b""), {"c": ("t", DATA)}, {}, {}, {})
+    return replace(request, **changes)  # type: ignore[arg-type]
+
+
+def with_base(memory: Memory, base: Base) -> Memory:
+    """The same, with a base for the channel c and its bytes."""
+    memory.manifests.remember(PARENT, {}, {"c": 1}, {"c": base})
+    memory.keep({base.identity: DATA}, {})
+    return memory
+
+
+@pytest.mark.parametrize("ref", [K, None])
+def test_a_base_whose_bytes_are_here(ref: BlobRef | None) -> None:
+    base = Base("k", "t", ref)
+    memory = with_base(new_memory(), base)
+
+    assert memory.known_bases(put(), (), NOW) == {"c": KnownBase(base, DATA, None)}
+    assert memory.known_bases(put(values={"d": ("t", DATA)}), (), NOW) == {}
+    assert memory.known_bases(put(parent_checkpoint_id="0"), (), NOW) == {}
+    assert memory.known_bases(put(parent_checkpoint_id=""), (), NOW) == {}
+
+
+def test_a_base_whose_bytes_are_gone() -> None:
+    memory = new_memory()
+    memory.manifests.remember(PARENT, {}, {"c": 1}, {"c": Base("k", "t", K)})
+
+    assert memory.known_bases(put(), (), NOW) == {}
+
+
+def test_the_keyframe_of_a_base_that_is_a_frame() -> None:
+    base = Base("m", "t", M)
+    memory = with_base(new_memory(), base)
+    assert memory.known_bases(put(), (), NOW) == {"c": KnownBase(base, DATA, None)}
+    memory.keep({"k": b"keyframe"}, {})
+    assert memory.known_bases(put(), (), NOW) == {"c": KnownBase(base, DATA, b"keyframe")}
+
+
+@pytest.mark.parametrize("lost", ["k", "m"])
+def test_nothing_is_stored_against_what_was_not_written(lost: str) -> None:
+    memory = with_base(new_memory(), Base("m", "t", M))
+
+    assert memory.known_bases(put(), {lost}, NOW) == {}
+    assert memory.known_bases(put(), {"other"}, NOW).keys() == {"c"}
+
+
+def test_nothing_is_stored_against_another_life_of_the_thread() -> None:
+    memory = with_base(new_memory("e"), Base("k", "t", K))
+    assert memory.known_bases(put(epoch="e"), (), NOW).keys() == {"c"}
+    assert memory.known_bases(put(epoch="copy"), (), NOW) == {}
+    memory.epochs.kill(["e"])
+    assert memory.known_bases(put(), (), NOW) == {}
+    assert with_base(Memory(Stats()), Base("k", "t", K)).known_bases(put(), (), NOW) == {}
+
+
+def test_nothing_is_stored_against_what_may_be_gone_before_it() -> None:
+    memory = with_base(new_memory(), Base("m", "t", M))
+    later = NOW + 20 * TICKS_PER_DAY
+    assert memory.known_bases(put(), (), later) == {}, "the periods are not known"
+    days = [120, 150, 150, 36_500, 90]
+    memory.retention.learn(Periods(*(number * TICKS_PER_DAY for number in days)), later)
+    assert memory.known_bases(put(), (), later).keys() == {"c"}
+    assert memory.is_lasting(M, later)
+    assert not memory.is_lasting(None, later)
+    old = replace(M, base=replace(K, written_at=NOW - 20 * TICKS_PER_DAY))
+    assert not memory.is_lasting(old, later)
+    assert with_base(memory, Base("m", "t", old)).known_bases(put(), (), later) == {}
+
+
+def test_the_frame_of_a_channel_that_did_not_change() -> None:
+    memory = new_memory()
+    frame = encode_frame("t", DATA, DATA, K)
+    memory.manifests.remember(PARENT, {}, {"c": 1}, {"c": Base("k", "t", K, 5, "s1 c")})
+    assert memory.unchanged_frame(PARENT, "c", 1) is None, "it was forgotten"
+    memory.keep({}, {"s1 c": frame})
+
+    assert memory.unchanged_frame(PARENT, "c", 1) == frame
+    assert memory.unchanged_frame(PARENT, "c", 2) is None
+    assert memory.unchanged_frame(KEY, "c", 1) is None
+    memory.manifests.remember(PARENT, {"c": K}, {"c": 1})
+    assert memory.unchanged_frame(PARENT, "c", 1) is None
+
+
+# ------------------------------------------------------------------------------------ after a put
+
+
+def stored(memory: Memory, request: PutRequest, values: dict[str, Encoded]) -> dict[str, BlobRef]:
+    """Plan a put and have it remembered; give what went to blobs."""
+    parts = CheckpointParts(
+        key=request.key,
+        parent_checkpoint_id=request.parent_checkpoint_id,
+        epoch="e",
+        run_id="",
+        submission_id="s2",
+        written_at=NOW,
+        checkpoint=encode_value("t", b""),
+        metadata=encode_value("t", b""),
+        values=values,
+        reused=request.reused,
+        apart=frozenset(name for name in values if name.startswith("apart")),
+    )
+    plan = plan_checkpoint(parts, lambda: "new")
+    refs = {copy.channel: copy.ref for copy in plan.copies}
+    memory.remember_values(request, plan, refs)
+    return refs
+
+
+def test_values_just_stored_are_bases() -> None:
+    memory = new_memory()
+    values = {"apart": ("t", DATA), "whole": ("t", DATA[::-1]), "small": ("t", b"1")}
+    request = put(values=values, versions=dict.fromkeys(values, 1))
+    refs = stored(memory, request, {name: encode_value(*value) for name, value in values.items()})
+
+    assert refs.keys() == {"apart"}
+    assert memory.manifests.base(KEY, "apart") == Base("new", "t", refs["apart"])
+    assert memory.manifests.base(KEY, "whole") == Base("s2 whole", "t", None)
+    assert memory.manifests.base(KEY, "small") is None
+    assert memory.base_bytes.get("new") == DATA
+    assert memory.base_bytes.get("s2 whole") == DATA[::-1]
+    assert memory.manifests.unchanged(KEY, "apart", 1) == refs["apart"]
+
+
+def test_a_frame_in_the_row_leaves_the_base_as_it_was() -> None:
+    memory = with_base(new_memory(), Base("k", "t", K, 100))
+    frame = replace(encode_frame("t", DATA + b"more", DATA, K), spent=150)
+    request = put(values={"c": ("t", DATA + b"more")}, versions={"c": 2})
+    stored(memory, request, {"c": frame})
+
+    assert memory.manifests.base(KEY, "c") == Base("k", "t", K, 150, "s2 c")
+    assert memory.unchanged_frame(KEY, "c", 2) == frame
+    assert memory.base_bytes.get("k") == DATA
+
+
+def test_a_frame_in_a_blob_is_the_next_base() -> None:
+    memory = with_base(new_memory(), Base("k", "t", K, 100))
+    frame = replace(encode_frame("t", DATA + b"more", DATA, K), spent=150)
+    request = put(values={"apart": ("t", DATA + b"more")}, versions={"apart": 2})
+    refs = stored(memory, request, {"apart": frame})
+
+    assert refs["apart"].base == K
+    assert refs["apart"].spent == 150
+    assert memory.manifests.base(KEY, "apart") == Base("new", "t", refs["apart"])
+    assert memory.base_bytes.get("new") == DATA + b"more"
+
+
+def test_what_did_not_change_keeps_its_base() -> None:
+    memory = with_base(new_memory(), Base("k", "t", K, 100, "s1 c"))
+    request = put(values={}, reused={"c": K}, versions={"c": 1})
+    stored(memory, request, {})
+    assert memory.manifests.base(KEY, "c") == Base("k", "t", K, 100)
+    assert memory.manifests.unchanged(KEY, "c", 1) == K
+
+    stored(new := new_memory(), request, {})
+    assert new.manifests.base(KEY, "c") is None
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_a_frame_that_rides_on(apart: bool) -> None:
+    channel = "apart" if apart else "c"
+    memory, frame = new_memory(), replace(encode_frame("t", DATA, DATA, K), spent=40)
+    base = Base("k", "t", K, 30, "s1 c")
+    memory.manifests.remember(PARENT, {}, {channel: 1}, {channel: base})
+    request = put(values={}, riding={channel: frame}, versions={channel: 1})
+    refs = stored(memory, request, {channel: frame})
+
+    found = memory.manifests.base(KEY, channel)
+    if apart:
+        assert found == Base("k", "t", K, 30)
+        assert memory.manifests.unchanged(KEY, channel, 1) == refs[channel]
+    else:
+        assert found == Base("k", "t", K, 40, "s2 c")
+        assert memory.unchanged_frame(KEY, channel, 1) == frame
+
+    stored(new := new_memory(), request, {channel: frame})
+    assert new.manifests.base(KEY, channel) is None, "the parent was forgotten meanwhile"
