@@ -286,7 +286,7 @@ async def _read_parts(core: Core, chain: Chain, path: Walk) -> _Parts:
             parts.heads[checkpoint_id] = own
         else:
             wanted[checkpoint_id] = ancestor.submission_id
-        ref = ancestor.refs.get(channel)
+        ref = ancestor.ref_of(channel)
         if ref is not None and ref.blob_id not in parts.blobs:
             refs[ref.blob_id] = ref
     ids = sorted(path.path)
