@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -252,6 +253,31 @@ async def test_a_query_answered_with_other_contents(
                 assert_right(item)
             liar.tell_the_truth()
             await assert_whole(saver, thread_id)
+
+
+WHOLE_THREAD_CALLS = ("prune", "copy", "forks")
+
+
+@pytest.mark.parametrize("call", WHOLE_THREAD_CALLS)
+@pytest.mark.parametrize("name", CONTENTS)
+async def test_what_works_on_a_whole_thread_is_answered_with_other_contents(
+    liar: LyingServer, place: Place, thread_id: str, name: str, call: str
+) -> None:
+    """It raises an error of ours, or works on what it was told; nothing else is done."""
+    await written(place, thread_id)
+    async with AsyncKustoSaver(liar.url, place.database, **OPTIONS) as saver:
+        calls: dict[str, Callable[[], Any]] = {
+            "prune": lambda: saver.aprune([thread_id], dry_run=True),
+            "copy": lambda: saver.acopy_thread(thread_id, f"{thread_id} copy"),
+            "forks": lambda: saver.afind_forks(config_of(thread_id)),
+        }
+        liar.lie("/v2/rest/query", CONTENTS[name])
+        with suppress(errors.KustoCheckpointError):
+            await calls[call]()
+        assert liar.lies > 0
+        liar.tell_the_truth()
+        await assert_whole(saver, thread_id)
+        await saver.adelete_thread(f"{thread_id} copy")
 
 
 async def test_many_rows_in_one_answer(liar: LyingServer, place: Place, thread_id: str) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
+from langgraph.checkpoint.base import id as langgraph_ids
 
 from langgraph.checkpoint.kusto import _core
 from langgraph.checkpoint.kusto._clock import TICKS_PER_DAY
@@ -15,10 +18,14 @@ Advance = Callable[[float], None]
 
 
 def passing_days(place: Place, monkeypatch: pytest.MonkeyPatch) -> Advance:
-    """Give what sets the clocks of the server and of every saver forward, by days."""
+    """Give what sets forward the clocks of the server, every saver and LangGraph, by days."""
     ahead = 0.0
     real = _core.now_ticks
     monkeypatch.setattr(_core, "now_ticks", lambda: real() + int(ahead * TICKS_PER_DAY))
+    # The ids of checkpoints tell when they were made.
+    present = SimpleNamespace(time_ns=lambda: time.time_ns() + int(ahead * 86_400 * 10**9))
+    monkeypatch.setattr(langgraph_ids, "time", present)
+    monkeypatch.setattr(langgraph_ids, "_last_v6_timestamp", None)
 
     def advance(days: float) -> None:
         nonlocal ahead

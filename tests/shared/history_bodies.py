@@ -71,6 +71,20 @@ class HistoryBodies:
         assert (report.kept, report.deleted) == (3, 3)
         assert await history(make_saver(), chain.config, ["", "never"]) == expected
 
+    async def test_channels_with_names_of_great_length(
+        self, make_saver: MakeSaver, thread_id: str
+    ) -> None:
+        """As one list they would pass 1 MiB, of which Kusto makes nothing at all."""
+        chain = DeltaChain(make_saver(), thread_id)
+        names = [f"{number:02}" + "x" * 60_000 for number in range(16)]
+        await chain.delta_step([])
+        for number, name in enumerate(names):
+            await chain.delta_step([(name, number)])
+        found = await history(make_saver(), chain.config, names)
+        assert [[write[2] for write in found[name]["writes"]] for name in names] == [
+            [number] for number in range(16)
+        ]
+
     async def test_a_channel_that_was_never_written_has_no_history_in_a_pruned_thread(
         self, make_saver: MakeSaver, thread_id: str
     ) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from datetime import datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from langgraph.checkpoint.base.id import uuid6
 
 from langgraph.checkpoint.kusto._clock import (
     MAX_AHEAD_TICKS,
@@ -16,6 +18,7 @@ from langgraph.checkpoint.kusto._clock import (
     format_ticks,
     parse_ticks,
     ticks_from_unix_ns,
+    ticks_of_id,
 )
 
 LAST_TICK = 3_155_378_975_999_999_999  # 9999-12-31T23:59:59.9999999Z, the end of Kusto's datetime
@@ -35,6 +38,34 @@ NOW = 639_000_000_000_000_000
 def test_known_moments(ticks: int, text: str) -> None:
     assert format_ticks(ticks) == text
     assert parse_ticks(text) == ticks
+
+
+def test_an_id_of_langgraph_tells_when_it_was_made() -> None:
+    before = ticks_from_unix_ns(time.time_ns())
+    made = ticks_of_id(str(uuid6()))
+    assert made is not None
+    assert before - 1 <= made  # the id is never of a tick that another one of the process has
+    assert made <= ticks_from_unix_ns(time.time_ns()) + TICKS_PER_SECOND
+    assert ticks_of_id("1f0c5b5a-2c00-6abc-8123-0123456789ab") == parse_ticks(
+        "2025-11-20T02:07:15.8732476Z"
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "1",
+        "1f0c5b5a-2c00-4abc-8123-0123456789ab",  # of another version
+        "1f0c5b5a-2c00-6abc-7123-0123456789ab",  # of another variant
+        "1F0C5B5A-2C00-6ABC-8123-0123456789AB",
+        " 1f0c5b5a-2c00-6abc-8123-0123456789ab",
+        "1f0c5b5a-2c00-6abc-8123-0123456789ab\n",
+        "1f0c5b5a2c006abc81230123456789ab",
+    ],
+)
+def test_other_ids_do_not_tell(text: str) -> None:
+    assert ticks_of_id(text) is None
 
 
 def test_a_day_and_a_second() -> None:

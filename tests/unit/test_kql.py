@@ -44,7 +44,7 @@ def test_every_named_text_is_given_to_the_judge() -> None:
         node.name
         for path in (PACKAGE / "_kql").glob("*.py")
         for node in ast.parse(path.read_text(encoding="utf-8")).body
-        if isinstance(node, ast.FunctionDef)
+        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")  # parts of others
     } - {"quote_name", "all_texts"}
     given_names = {re.sub(r"\(.*", "", name) for name in TEXTS}
 

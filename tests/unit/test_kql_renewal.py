@@ -87,6 +87,26 @@ def test_a_write_without_an_epoch_is_not_of_a_copy_of_what_was_deleted(db: Datab
     assert [row["submission_id"] for row in writes] == ["w1"]
 
 
+@pytest.mark.parametrize(("at", "lasts"), [(9, False), (10, False), (11, True)])
+def test_a_write_without_an_epoch_does_not_outlast_an_end_of_its_thread(
+    db: Database, at: int, lasts: bool
+) -> None:
+    """The dead row that would tell that it was meant for that one has expired before it."""
+    db.checkpoint("s1", "1", "e1", blob_refs=WHOLE)
+    db.write("w0", "1", "", submission_rows=1, written_at=at)
+    db.write("w1", "1", "e1", submission_rows=1, written_at=at)
+    db.kill("e0", written_at=10)
+    db.kill("e9", written_at=90, parts=2)  # not all of it is there
+    db.kill(encoded("r9"), scope="runs", written_at=90)
+    found = ["w0", "w1"] if lasts else ["w1"]
+    assert sorted(row["submission_id"] for row in weigh(db, "s1", "1")[1]) == found
+    marks = {"p_channels": encoded("c"), "p_mark0": '"c":[', "p_name0": "c"}
+    place = {"p_thread": "t", "p_ns": "", "p_target": "9", "p_below": "", "p_whole": "bool(false)"}
+    db.write("old", "1", "", submission_rows=1, written_at=at, ingested=3)
+    ages = db.ask(_kql.history_chain(1), **place, **marks, **NOTHING_DEAD)[2]
+    assert [row["ingested"] for row in ages] == [3 if lasts else at]
+
+
 def test_a_blob_is_as_old_as_its_oldest_chunk_and_weighs_each_landing(db: Database) -> None:
     def blob(name: str, chunk: int, chunks: int, landed: int | None, **cells: Any) -> None:
         more = {"written_at": 5, "stored_bytes": 9, **cells}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from langgraph.checkpoint.kusto._lineage import Lineage, Lineages, Step
+from langgraph.checkpoint.kusto._clock import TICKS_PER_SECOND, parse_ticks
+from langgraph.checkpoint.kusto._lineage import UNKNOWN_AGE, Lineage, Lineages, Step, born_at
 from langgraph.checkpoint.kusto._rows import CheckpointKey
 
 KEY = CheckpointKey("t", "", "c1")
@@ -91,6 +92,34 @@ def test_children_depend_on_the_oldest_part_of_the_way() -> None:
 def test_the_first_checkpoint_depends_on_nothing() -> None:
     assert step("a", "p", "ap").since(None, 9) == {"a": 9}
     assert step("", "p", "p").since(None, 9) == {}
+
+
+def test_a_checkpoint_may_be_older_than_its_put() -> None:
+    """Writes of months ago may lie under its id: neither a value nor a new channel changes that."""
+    parent = Lineage({"a": 5, "s": 9})
+
+    assert step("an", "s", "as").since(parent, 3) == {"a": 3, "n": 3, "s": 3}
+
+
+MADE = "1f0c5b5a-2c00-6abc-8123-0123456789ab"
+MADE_AT = parse_ticks("2025-11-20T02:07:15.8732476Z")
+
+
+@pytest.mark.parametrize(
+    ("checkpoint_id", "now", "born"),
+    [
+        (MADE, MADE_AT + 5, MADE_AT),
+        (MADE, MADE_AT, MADE_AT),
+        (MADE, MADE_AT - 3_600 * TICKS_PER_SECOND, MADE_AT - 3_600 * TICKS_PER_SECOND),
+        (MADE, MADE_AT - 3_600 * TICKS_PER_SECOND - 1, UNKNOWN_AGE),
+        ("1", MADE_AT, UNKNOWN_AGE),
+        ("", MADE_AT, UNKNOWN_AGE),
+    ],
+)
+def test_nothing_is_older_than_the_id_it_was_stored_under(
+    checkpoint_id: str, now: int, born: int
+) -> None:
+    assert born_at(checkpoint_id, now) == born
 
 
 def test_no_time_is_later_than_the_checkpoint_itself() -> None:

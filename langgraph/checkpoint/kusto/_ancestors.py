@@ -7,7 +7,7 @@ as in reads.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -22,7 +22,9 @@ from ._rows import CheckpointKey, StoredCheckpoint
 from ._tombstones import Deaths, to_item, tombstones_from_rows
 from ._transport import Table
 from ._values import BlobRef
+from .errors import CorruptValueError
 
+_GROUP_CHARS = 250_000  # Kusto splits a list of names into a dynamic, whose bound is 1 MiB
 _NAME_CHARS = 4_096  # longer names are cut in the copy of the versions (`_columns`)
 
 
@@ -35,14 +37,25 @@ class Ancestor:
     written_at: int
     ingested: int
     """When the oldest part was ingested of the row and the writes to it."""
-    refs: Mapping[str, BlobRef]
-    """Of channels it holds: where the value is, or what the frame in the row was stored against."""
+    refs: Mapping[str, BlobRef] | CorruptValueError
+    """Of channels it holds: where the value is, or what the frame in the row was stored against.
+    What is damaged is an error for those only who need it."""
     unwritten: frozenset[str] = frozenset()
     """Channels that had never been written, by a copy that is good for no more than a guess."""
     spilled: bool = False
     """What it holds does not stand in the row: it may have a value of every channel, or of none."""
     write_rows: int = 0
     write_bytes: int = 0
+
+    def ref_of(self, channel: str) -> BlobRef | None:
+        """The reference to the value of a channel; None when the value is no large one.
+
+        Raises:
+            CorruptValueError: The list of references is not what this library wrote.
+        """
+        if isinstance(self.refs, CorruptValueError):
+            raise self.refs
+        return self.refs.get(channel)
 
 
 @dataclass
@@ -53,6 +66,8 @@ class Chain:
     channels: Sequence[str]
     rows: dict[str, Ancestor] = field(default_factory=dict)
     whole: bool = False
+    landed: dict[str, int] = field(default_factory=dict)
+    """By checkpoint when the oldest of the writes to it was ingested, be its row there or not."""
     deaths: Deaths = field(default_factory=Deaths)
     """What is known to be dead by now, for the overlay's own rows."""
     parent_id: str | None = None
@@ -110,10 +125,19 @@ def _cautious(row: Ancestor) -> Link:
     return replace(row.link, holds=holds, begins=row.unwritten)
 
 
-def groups(channels: Sequence[str]) -> Iterator[Sequence[str]]:
-    """Cut channels into what one query can ask for."""
-    size = _kql.HISTORY_CHANNELS
-    return (channels[start : start + size] for start in range(0, len(channels), size))
+def groups(names: Sequence[str], count: int = _kql.HISTORY_CHANNELS) -> Iterator[list[str]]:
+    """Cut channels or ids, which may be long, into what one query can ask for."""
+    group: list[str] = []
+    size = 0
+    for name in names:
+        chars = len(to_item(name)) + 1
+        if group and (len(group) == count or size + chars > _GROUP_CHARS):
+            yield group
+            group, size = [], 0
+        group.append(name)
+        size += chars
+    if group:
+        yield group
 
 
 async def find_path(core: Core, chain: Chain) -> Walk:
@@ -155,13 +179,12 @@ async def _load(core: Core, chain: Chain) -> None:
         rows, sums, moments, stones = await core.query(text, parameters)
         chain.learn(core, stones)
         weights = {record["checkpoint_id"]: record for record in sums.records()}
-        landed = {record["checkpoint_id"]: record["ingested"] for record in moments.records()}
+        for record in moments.records():
+            chain.landed[record["checkpoint_id"]] = parse_ticks(record["ingested"])
         records = rows.records()
         for record in records:
             checkpoint_id = record["checkpoint_id"]
-            found = _ancestor_from_record(
-                chain, record, weights.get(checkpoint_id, {}), landed.get(checkpoint_id)
-            )
+            found = _ancestor_from_record(chain, record, weights.get(checkpoint_id, {}))
             chain.rows.setdefault(checkpoint_id, found)
         if len(records) < _kql.HISTORY_ROWS:
             break
@@ -174,19 +197,18 @@ async def _load(core: Core, chain: Chain) -> None:
 
 
 def _ancestor_from_record(
-    chain: Chain, record: Mapping[str, Any], weight: Mapping[str, Any], writes: str | None
+    chain: Chain, record: Mapping[str, Any], weight: Mapping[str, Any]
 ) -> Ancestor:
     checkpoint_id = record["checkpoint_id"]
     holds = _numbered(chain, record["holds"])
     where = f"checkpoint {checkpoint_id!r} of thread {chain.target.thread_id!r}"
-    refs = {channel: ref_of_channel(record["refs"], channel, where) for channel in holds}
     ingested = parse_ticks(record["ingested"])
     return Ancestor(
         link=Link(record["parent_checkpoint_id"], frozenset(holds)),
         submission_id=record["submission_id"],
         written_at=parse_ticks(record["written_at"]),
-        ingested=min(ingested, parse_ticks(writes)) if writes else ingested,
-        refs={channel: ref for channel, ref in refs.items() if ref is not None},
+        ingested=min(ingested, chain.landed.get(checkpoint_id, ingested)),
+        refs=_refs_of(record["refs"], holds, where),
         unwritten=frozenset(
             channel for channel in _numbered(chain, record["begins"]) if len(channel) <= _NAME_CHARS
         ),
@@ -196,12 +218,25 @@ def _ancestor_from_record(
     )
 
 
+def _refs_of(
+    cell: str, channels: Iterable[str], where: str
+) -> Mapping[str, BlobRef] | CorruptValueError:
+    try:
+        found = {channel: ref_of_channel(cell, channel, where) for channel in channels}
+    except CorruptValueError as error:
+        return error
+    return {channel: ref for channel, ref in found.items() if ref is not None}
+
+
 def _numbered(chain: Chain, numbers: str) -> list[str]:
     return [chain.channels[int(number)] for number in numbers.split(",") if number]
 
 
 def _add_own(chain: Chain, row: StoredCheckpoint) -> None:
-    """Add a row of the overlay, unless Kusto shows a later copy."""
+    """Add a row of the overlay, unless Kusto shows a later copy.
+
+    A later copy of a checkpoint does not make the writes to it younger.
+    """
     checkpoint_id = row.key.checkpoint_id
     known = chain.rows.get(checkpoint_id)
     if known is not None and (known.written_at, known.submission_id) >= row.order:
@@ -214,11 +249,12 @@ def _add_own(chain: Chain, row: StoredCheckpoint) -> None:
     }
     needed = {**row.bases, **_mapping(row.blobs)}
     refs = {channel: ref for channel, ref in needed.items() if channel in held}
+    ingested = min(row.written_at, chain.landed.get(checkpoint_id, row.written_at))
     chain.rows[checkpoint_id] = Ancestor(
         link=Link(row.parent_checkpoint_id, frozenset(held)),
         submission_id=row.submission_id,
         written_at=row.written_at,
-        ingested=row.written_at,
+        ingested=ingested if known is None else min(ingested, known.ingested),
         refs=refs,
         spilled=spilled,
         write_rows=0 if known is None else known.write_rows,

@@ -221,7 +221,7 @@ async def read_page(
 
 
 def plan_pages(
-    items: Iterable[tuple[str, int, int, int]],
+    items: Iterable[tuple[str, int, int, int]], page_bytes: int = RESULT_BYTES
 ) -> list[tuple[list[str], int, int]]:
     """Group (id, rows, bytes, largest row) into pages under the limit: many, or ranges of one.
 
@@ -231,11 +231,11 @@ def plan_pages(
     group: list[str] = []
     size = count = 0
     for name, rows, all_bytes, largest in items:
-        if all_bytes > RESULT_BYTES or rows > RESULT_ROWS:
-            step = max(1, min(RESULT_ROWS, RESULT_BYTES // max(largest, 1)))
+        if all_bytes > page_bytes or rows > RESULT_ROWS:
+            step = max(1, min(RESULT_ROWS, page_bytes // max(largest, 1)))
             pages += [([name], low, low + step - 1) for low in range(0, rows, step)]
             continue
-        full = size + all_bytes > RESULT_BYTES or count + rows > RESULT_ROWS
+        full = size + all_bytes > page_bytes or count + rows > RESULT_ROWS
         if group and (full or len(group) == _PAGE_IDS):
             pages.append((group, 0, RESULT_ROWS))
             group, size, count = [], 0, 0

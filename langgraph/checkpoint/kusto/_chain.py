@@ -16,6 +16,7 @@ from ._clock import parse_ticks
 from ._core import Core
 from ._rows import CheckpointKey, StoredCheckpoint
 from ._tombstones import DeadCheckpoint, tombstones_from_rows
+from ._transport import understood
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,11 @@ def winners(rows: Iterable[ChainRow]) -> dict[CheckpointKey, ChainRow]:
 async def load_chain(core: Core, thread_id: str) -> list[ChainRow]:
     """Read all living checkpoints of a thread, one row for each epoch."""
     await core.begin_read()
+    with understood():
+        return await _load(core, thread_id)
+
+
+async def _load(core: Core, thread_id: str) -> list[ChainRow]:
     view = core.memory.overlay.view(thread_id)
     rows: dict[tuple[CheckpointKey, str], ChainRow] = {}
     cursor: dict[str, str] | None = None

@@ -5,9 +5,12 @@ A tick is 100 ns, counted from the year 1, as in Kusto's `datetime`.
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 
 _EPOCH_TICKS = 621_355_968_000_000_000  # 1970-01-01 in ticks
+_GREGORIAN_TICKS = 499_163_040_000_000_000  # 1582-10-15, from which UUIDs count (RFC 9562, 5.1)
+_UUID6 = re.compile(r"([0-9a-f]{8})-([0-9a-f]{4})-6([0-9a-f]{3})-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 _YEAR_ONE = datetime(1, 1, 1)
 TICKS_PER_SECOND = 10_000_000
 TICKS_PER_DAY = 86_400 * TICKS_PER_SECOND
@@ -35,6 +38,16 @@ def parse_ticks(text: str) -> int:
     since = datetime.fromisoformat(whole) - _YEAR_ONE
     seconds = since.days * 86_400 + since.seconds
     return seconds * TICKS_PER_SECOND + int(fraction.ljust(7, "0")[:7])
+
+
+def ticks_of_id(text: str) -> int | None:
+    """Read when an id was made; None when it does not tell.
+
+    LangGraph's ids are UUIDs of version 6, whose time stands in them from the greatest bits on
+    (RFC 9562, 5.6), in ticks.
+    """
+    match = _UUID6.fullmatch(text)
+    return None if match is None else _GREGORIAN_TICKS + int("".join(match.groups()), 16)
 
 
 class HybridClock:

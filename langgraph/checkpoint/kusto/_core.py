@@ -12,7 +12,7 @@ import asyncio
 import logging
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -67,6 +67,8 @@ class Core:
         self._blob_answers: dict[str, asyncio.Future[None]] = {}
         self._lost_blobs: LruMap[str, bool] = LruMap(10_000)
         self._opening = asyncio.Lock()
+        self.reading_policies = asyncio.Lock()
+        """Held by who asks how long Kusto keeps what; the others wait for that answer."""
         self._opened = False
         self._closed = False
         self._policy = RetryPolicy(
@@ -106,12 +108,12 @@ class Core:
 
     async def command(self, text: str) -> Table:
         """Run a management command, retrying what is transient; ours may all run twice."""
-        return await run(
-            lambda: self.transport.command(text),
-            self._policy,
-            what="management command",
-            count=self.stats.add,
-        )
+
+        async def attempt() -> Table:
+            async with self._query_slots:
+                return await self.transport.command(text)
+
+        return await run(attempt, self._policy, what="management command", count=self.stats.add)
 
     def observe(self, written_at: int) -> None:
         """Follow a time that was read."""
@@ -324,25 +326,38 @@ class Core:
 
     # -- renewal ---------------------------------------------------------------------------------
 
-    async def send_again(self, table: str, rows: Sequence[bytes]) -> None:
-        """Send rows once more that Kusto has already; on return they are acknowledged.
+    async def send_again(
+        self, table: str, size_bytes: int, read: Callable[[], Awaitable[Sequence[bytes]]]
+    ) -> int:
+        """Read rows that Kusto has already, and send them once more; give their number.
 
-        In `buffered` mode, too: what depends on them is sent only after this. What queued ingestion
-        took is followed until Kusto shows it.
+        On return they are acknowledged, in `buffered` mode, too: what depends on them is sent only
+        after this. Room is taken before they are read, `size_bytes` being what they weigh at most.
+        When the caller is cancelled, what is in flight keeps its room until it is answered.
+        What queued ingestion took is followed until Kusto shows it.
         """
-        total = sum(map(len, rows))
-        await self._commits.admit(total)
+        await self._commits.admit(size_bytes)
         try:
+            rows = await read()
             answer = self._writer.submit(table, rows)
-            self._writer.hurry()
-            try:
-                await answer
-            finally:
-                self._writer.relax()
+        except BaseException:
+            self._commits.release(size_bytes)
+            raise
+        answer.add_done_callback(partial(self._answered_again, size_bytes))
+        self._writer.hurry()
+        try:
+            await asyncio.wait([answer])  # cancelling this does not cancel the answer
         finally:
-            self._commits.release(total)
+            self._writer.relax()
+        answer.result()
         if self._visibility is not None:
             self._visibility.watch_again(await run_in_thread(sent_again, table, rows))
+        return len(rows)
+
+    def _answered_again(self, size_bytes: int, answer: asyncio.Future[None]) -> None:
+        self._commits.release(size_bytes)
+        if not answer.cancelled():
+            answer.exception()  # perhaps nobody waits for it any more
 
     # -- delete ----------------------------------------------------------------------------------
 

@@ -285,7 +285,7 @@ async def _read_parts(core: Core, chain: Chain, path: Walk) -> _Parts:
             parts.heads[checkpoint_id] = own
         else:
             wanted[checkpoint_id] = ancestor.submission_id
-        ref = ancestor.refs.get(channel)
+        ref = ancestor.ref_of(channel)
         for needed in () if ref is None else ref.chain():
             if needed.blob_id not in parts.blobs:
                 refs[needed.blob_id] = needed

@@ -11,9 +11,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from ._caches import LruMap
+from ._clock import TICKS_PER_SECOND, ticks_of_id
 from ._rows import CheckpointKey
 
 _BOUND = 16_384
+_SLACK_TICKS = 3_600 * TICKS_PER_SECOND  # clocks
+UNKNOWN_AGE = 0
+"""As old as can be: whoever relies on it has to ask Kusto."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,17 @@ class Lineages:
         return lineage
 
 
+def born_at(checkpoint_id: str, now: int) -> int:
+    """The earliest time at which anything can have been stored under an id that is put now.
+
+    A put need not be the first of its id: writes of months ago may lie there (an import run twice).
+    Nothing was stored under an id before it was made; one that does not tell when, or a time to
+    come, may have any age.
+    """
+    made = ticks_of_id(checkpoint_id)
+    return UNKNOWN_AGE if made is None or made > now + _SLACK_TICKS else min(made, now)
+
+
 @dataclass(frozen=True)
 class Step:
     """One put, as far as its delta channels go."""
@@ -86,11 +101,14 @@ class Step:
             if not self.versions or channel in self.versions
         ]
 
-    def since(self, parent: Lineage | None, now: int) -> dict[str, int]:
-        """What children of the checkpoint depend on; the parent is known for what is needed."""
+    def since(self, parent: Lineage | None, born: int) -> dict[str, int]:
+        """What children of the checkpoint depend on; the parent is known for what is needed.
+
+        `born` is how old the checkpoint itself may be at most, with the writes to it.
+        """
         known = NOTHING if parent is None else parent
         needed = self.needed(parent)
-        found = dict.fromkeys(self.channels(parent), now)
-        found |= {channel: now for channel in known.since if channel in self.held}
-        found |= {channel: min(now, known.since.get(channel, now)) for channel in needed}
+        found = dict.fromkeys(self.channels(parent), born)
+        found |= {channel: born for channel in known.since if channel in self.held}
+        found |= {channel: min(born, known.since.get(channel, born)) for channel in needed}
         return found

@@ -5,6 +5,9 @@ Rules:
   meanwhile, dead where a tombstone killed them.
 - Before the checkpoint's own row, and acknowledged: blobs, then writes, then the rows of ancestors.
 - Whole ancestors, so that each stays one that can be read.
+- The newest first, so that a thread that rested longer than its view never has an older one as its
+  newest when the renewal ends in the middle.
+- Room in the intake is taken before rows are read: renewals are bounded as puts are.
 - Nothing is asked as long as this process knows the ancestors to be young.
 """
 
@@ -13,10 +16,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from . import _kql
 from ._ancestors import Ancestor, Chain, find_path, groups
 from ._assembly import (
+    RESULT_BYTES,
     deaths_parameters,
     fetch_blobs,
     plan_pages,
@@ -24,7 +29,7 @@ from ._assembly import (
 )
 from ._clock import parse_ticks
 from ._core import Core
-from ._lineage import Lineage, Step
+from ._lineage import Lineage, Step, born_at
 from ._provisioning import read_periods
 from ._requests import PutRequest
 from ._retention import YOUNG_TICKS, Ages
@@ -34,13 +39,14 @@ from ._same_rows import same_rows
 from ._schema import BLOBS, CHECKPOINTS, WRITES
 from ._tombstones import to_item
 from ._transport import understood
-from ._values import base64_chars, decode_value
-from .errors import KustoCheckpointError
+from ._values import CHUNK_BYTES, base64_chars, decode_value
+from .errors import CorruptValueError, KustoCheckpointError, ResultTooLargeError
 
 logger = logging.getLogger(__name__)
 
-_GROUP_ANCESTORS = 2_000  # their ids travel as one parameter; Kusto splits them into a dynamic
+_GROUP_ANCESTORS = 2_000
 _GROUP_BLOBS = 10_000
+_PAGES_IN_INTAKE = 4  # so that others get through between the pages of one
 
 
 async def put_checkpoint(core: Core, request: PutRequest) -> None:
@@ -73,10 +79,16 @@ def settle_doubts(request: PutRequest, ages: Ages, core: Core) -> PutRequest:
 
 async def _ages(core: Core) -> Ages:
     """The ages by the policies, which are read at most hourly; unknown means always."""
-    now = core.now()
-    known = core.memory.retention.ages(now)
+    known = core.memory.retention.ages(core.now())
     if known is not None:
         return known
+    async with core.reading_policies:  # who waits here relies on what the first one reads
+        known = core.memory.retention.ages(core.now())
+        return await _read_ages(core) if known is None else known
+
+
+async def _read_ages(core: Core) -> Ages:
+    now = core.now()
     try:
         periods = await read_periods(core)
     except KustoCheckpointError as error:
@@ -109,9 +121,10 @@ class _Need:
 async def _prepare(core: Core, request: PutRequest) -> dict[str, int]:
     """Renew the ancestors if need be; give what children of the checkpoint will depend on."""
     lineages, now = core.memory.lineages, core.now()
+    born = born_at(request.key.checkpoint_id, now)
     step = Step(request.counted, {*request.values, *request.reused}, request.versions)
     if not request.parent_checkpoint_id:
-        return step.since(None, now)
+        return step.since(None, born)
     parent = replace(request.key, checkpoint_id=request.parent_checkpoint_id)
     known = lineages.of(parent)
     needed = step.needed(known)
@@ -123,7 +136,7 @@ async def _prepare(core: Core, request: PutRequest) -> dict[str, int]:
             # What was too young to be sent is as old as it is.
             young = [row.ingested for row in need.ancestors.values() if not _is_sent(row, now)]
             known = lineages.learn(parent, dict.fromkeys(needed, min(young, default=now)))
-    return step.since(known, now)
+    return step.since(known, born)
 
 
 def _is_sent(row: Ancestor, now: int) -> bool:
@@ -165,13 +178,12 @@ async def _look(core: Core, request: PutRequest, channels: Sequence[str]) -> _Ne
 async def _renew(
     core: Core, key: CheckpointKey, ancestors: Mapping[str, Ancestor], now: int
 ) -> None:
-    """Send the rows of some ancestors again, all but the young ones."""
-    old = {name: row for name, row in sorted(ancestors.items()) if _is_sent(row, now)}
-    names = list(old)
+    """Send the rows of some ancestors again, all but the young ones; the newest first."""
+    old = {name: row for name, row in ancestors.items() if _is_sent(row, now)}
     rows = 0
-    for start in range(0, len(names), _GROUP_ANCESTORS):
-        some = names[start : start + _GROUP_ANCESTORS]
-        rows += await _renew_group(core, key, some, [old[name].submission_id for name in some])
+    names = sorted(old, reverse=True)
+    for some in (names[:1], *groups(names[1:], _GROUP_ANCESTORS)):
+        rows += await _renew_group(core, key, {old[name].submission_id: name for name in some})
     core.stats.add("renewals")
     core.stats.add("rows_renewed", rows)
     logger.info(
@@ -185,24 +197,31 @@ async def _renew(
     )
 
 
-async def _renew_group(
-    core: Core, key: CheckpointKey, names: Sequence[str], submission_ids: Sequence[str]
-) -> int:
+async def _renew_group(core: Core, key: CheckpointKey, names: Mapping[str, str]) -> int:
+    """Send ancestors again, given by their submissions; in halves when even their list is large."""
     view = core.memory.overlay.view(key.thread_id)
-    heads, writes = await core.query(
-        _kql.WEIGH_ANCESTORS,
-        {
-            "p_thread": key.thread_id,
-            "p_ns": key.checkpoint_ns,
-            "p_heads": ",".join(submission_ids),
-            "p_ids": ",".join(map(to_item, names)),
-            **deaths_parameters(view),
-        },
-    )
+    try:
+        heads, writes = await core.query(
+            _kql.WEIGH_ANCESTORS,
+            {
+                "p_thread": key.thread_id,
+                "p_ns": key.checkpoint_ns,
+                "p_heads": ",".join(names),
+                "p_ids": ",".join(map(to_item, names.values())),
+                **deaths_parameters(view),
+            },
+        )
+    except ResultTooLargeError:
+        if len(names) == 1:
+            raise
+        items, half = list(names.items()), len(names) // 2
+        rows = await _renew_group(core, key, dict(items[:half]))
+        return rows + await _renew_group(core, key, dict(items[half:]))
     found = heads.records()
     blob_ids = {name for head in found for name in head["blob_ids"].split(",") if name}
     for head in found:
-        blob_ids |= await _spilled_blobs(core, key, head["refs"])
+        ancestor = replace(key, checkpoint_id=names[head["submission_id"]])
+        blob_ids |= await _spilled_blobs(core, ancestor, head["refs"])
     rows = await _send_pages(core, key, BLOBS, await _old_blobs(core, key, sorted(blob_ids)))
     rows += await _send_pages(
         core,
@@ -218,15 +237,24 @@ async def _renew_group(
 
 
 async def _spilled_blobs(core: Core, key: CheckpointKey, cell: str) -> set[str]:
-    """The blobs of the channels, where their list does not stand in the row itself."""
-    where = f"an ancestor of checkpoint {key.checkpoint_id!r} of thread {key.thread_id!r}"
-    ref = spilled_refs(cell, where) if cell else None
-    if ref is None:
+    """The blobs of an ancestor's channels, where their list does not stand in the row itself.
+
+    When the list is torn or damaged, the rest is renewed all the same: a put that failed for it
+    would mend nothing, and end the thread for channels that do not need it, too. Who reads the
+    ancestor hears of it.
+    """
+    where = f"checkpoint {key.checkpoint_id!r} of thread {key.thread_id!r}"
+    try:
+        ref = spilled_refs(cell, where) if cell else None
+        if ref is None:
+            return set()
+        blobs = await fetch_blobs(core, key.thread_id, {ref.blob_id: ref})
+        if ref.blob_id not in blobs:
+            return set()
+        values, bases = refs_from_json(decode_value(blobs[ref.blob_id], where), where)
+    except CorruptValueError as error:
+        logger.warning("an ancestor is damaged, its large values are not sent again: %s", error)
         return set()
-    blobs = await fetch_blobs(core, key.thread_id, {ref.blob_id: ref})
-    if ref.blob_id not in blobs:  # it is torn already; the rest of it is renewed all the same
-        return set()
-    values, bases = refs_from_json(decode_value(blobs[ref.blob_id], where), where)
     return {item.blob_id for item in all_of_chains([*values.values(), *bases.values()])}
 
 
@@ -241,7 +269,7 @@ async def _old_blobs(
         (weights,) = await core.query(_kql.WEIGH_BLOBS, {"p_thread": key.thread_id, "p_ids": some})
         for blob in weights.records():
             if parse_ticks(blob["ingested"]) < oldest:
-                chunk = base64_chars(blob["stored_bytes"] // blob["chunks"]) + 1_000
+                chunk = base64_chars(min(blob["stored_bytes"], CHUNK_BYTES)) + 1_000
                 largest = chunk * blob["landings"]
                 found.append((blob["blob_id"], blob["chunks"], largest * blob["chunks"], largest))
     return found
@@ -250,13 +278,20 @@ async def _old_blobs(
 async def _send_pages(
     core: Core, key: CheckpointKey, table: str, weights: Iterable[tuple[str, int, int, int]]
 ) -> int:
-    """Read rows page by page and send each page before the next is read."""
+    """Send rows page by page, each acknowledged before the next is read."""
+    items = {item[0]: item for item in weights}
+    page_bytes = min(RESULT_BYTES, core.options.intake_bytes // _PAGES_IN_INTAKE)
     count = 0
-    for ids, low, high in plan_pages(weights):
-        records = await read_page(
-            core, _kql.READ_AGAIN[table], {"p_thread": key.thread_id}, ids, low, high
-        )
-        rows = same_rows(table, records)
-        await core.send_again(table, rows)
-        count += len(rows)
+    for ids, low, high in plan_pages(items.values(), page_bytes):
+        # Some whole submissions, or a range of the rows of one.
+        sizes = [min(items[name][2], (high - low + 1) * items[name][3]) for name in ids]
+        read = partial(_read_rows, core, key, table, ids, low, high)
+        count += await core.send_again(table, sum(sizes), read)
     return count
+
+
+async def _read_rows(
+    core: Core, key: CheckpointKey, table: str, ids: Sequence[str], low: int, high: int
+) -> list[bytes]:
+    where = {"p_thread": key.thread_id}
+    return same_rows(table, await read_page(core, _kql.READ_AGAIN[table], where, ids, low, high))

@@ -117,7 +117,8 @@ def with_bases(
 def value_mark(channel: str) -> str:
     """How a row's text begins the value of a channel, in `inline_data` and in `blob_refs`.
 
-    The same text may stand elsewhere in the row: what finds it has to look closer.
+    As a key of an object it stands right after `{` or `,`. Elsewhere, the same text may be the end
+    of a longer name.
     """
     return orjson.dumps(channel).decode() + ":["
 

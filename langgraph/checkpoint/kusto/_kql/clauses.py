@@ -102,6 +102,22 @@ LIVING_WRITES: LiteralString = """\
     | join kind=leftanti haunted on thread_id, checkpoint_ns, checkpoint_id, epoch
 """
 
+# What a renewal sends again. A write without an epoch dies with its checkpoint, by the dead row of
+# that; but the row may expire before it. So it is not kept beyond its own period when the thread
+# was deleted after it, else it would belong to what is put under the same id for ever.
+LAST_END: LiteralString = """\
+let ended = toscalar(tombstones
+    | where scope == "epochs" and tombstone_id in (whole)
+    | summarize max(written_at));
+"""
+
+LASTING_WRITES: LiteralString = (
+    LIVING_WRITES
+    + """\
+    | where isnotempty(epoch) or isnull(ended) or written_at > ended
+"""
+)
+
 TOMBSTONES_OF_THREAD: LiteralString = (
     """\
 let tombstones = materialize(CheckpointTombstones

@@ -6,7 +6,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from .._schema import BLOBS, CHECKPOINTS, WRITES
-from .clauses import DEAD_CHECKPOINTS, LIVING_CHECKPOINTS, LIVING_WRITES, TOMBSTONES_OF_THREAD
+from .clauses import (
+    DEAD_CHECKPOINTS,
+    LAST_END,
+    LASTING_WRITES,
+    LIVING_CHECKPOINTS,
+    TOMBSTONES_OF_THREAD,
+)
 
 if TYPE_CHECKING:
     from typing_extensions import LiteralString
@@ -20,6 +26,7 @@ declare query_parameters(p_thread:string, p_ns:string, p_heads:string, p_ids:str
 """
     + TOMBSTONES_OF_THREAD
     + DEAD_CHECKPOINTS
+    + LAST_END
     + """\
 let ids = materialize(print item = split(p_ids, ",")
     | mv-expand item to typeof(string)
@@ -44,7 +51,7 @@ CheckpointWrites
     | project thread_id, checkpoint_ns, checkpoint_id, epoch, run_id, submission_id, written_at,
         submission_row, submission_rows, row_bytes
 """
-    + LIVING_WRITES
+    + LASTING_WRITES
     + """\
     | summarize row_bytes = sum(row_bytes) by submission_id, submission_rows, submission_row
     | summarize row_count = count(), all_bytes = sum(row_bytes), largest = max(row_bytes)

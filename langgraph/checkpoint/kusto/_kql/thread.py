@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from .clauses import (
     BLOB_COLUMNS,
     CHECKPOINT_COLUMNS,
     DEAD_CHECKPOINTS,
+    LAST_END,
+    LASTING_WRITES,
     LIVING_CHECKPOINTS,
     LIVING_WRITES,
     SHOW_TOMBSTONES,
@@ -166,13 +169,13 @@ HISTORY_ROWS = 100_000
 def history_chain(channels: int) -> LiteralString:
     """The ancestors of a checkpoint that a walk may need, and what the writes among them weigh.
 
-    `holds` numbers the channels a row may have a value for. It looks for the name in the text of
-    the row and may find too much; a row whose list of values stands elsewhere (`spilled`) may hold
-    all. `begins` numbers those that had never been written, by the copy of the versions. `ingested`
-    is the last landing of the row; of the writes, all channels, the earliest of theirs comes in a
-    table of its own, since a channel is as old as the oldest part it is rebuilt from. The rows
-    begin at the nearest one that holds each channel, unless `p_whole` asks for all of the
-    namespace; `p_below` continues what was cut.
+    `holds` numbers the channels a row has a value for, by the marks of their names in its text; a
+    row whose list of values stands elsewhere (`spilled`) may hold all. `begins` numbers those that
+    had never been written, by the copy of the versions. `ingested` is the last landing of the row;
+    of the writes, all channels, the earliest of theirs comes in a table of its own, since a channel
+    is as old as the oldest part it is rebuilt from. Only living, complete calls count there: what a
+    renewal would not send must not make it due. The rows begin at the nearest one that holds each
+    channel, unless `p_whole` asks for all of the namespace; `p_below` continues what was cut.
 
     Args:
         channels: How many; each has its mark in a parameter `p_mark0`, `p_mark1`, ... and its name
@@ -188,18 +191,36 @@ declare query_parameters(p_thread:string, p_ns:string, p_target:string, p_below:
     text += TOMBSTONES_OF_THREAD
     text += DEAD_CHECKPOINTS
     text += _CHANNELS
-    text += """\
+    text += _chain_rows(numbers)
+    text += _chain_page(numbers)
+    text += _CHAIN_WRITES
+    text += SHOW_TOMBSTONES
+    return text
+
+
+def _chain_rows(numbers: Sequence[LiteralString]) -> LiteralString:
+    """The living rows of a namespace, the copy of each that counts, with what it holds.
+
+    A mark is found where a key begins, which is after `{` or `,`: a quote inside a name is escaped,
+    and so is never preceded by either. In `blob_refs` the channels come last.
+    """
+    text: LiteralString = """\
 let rows = materialize(Checkpoints
     | where thread_id == p_thread and checkpoint_ns == p_ns
     | where p_whole or strcmp(checkpoint_id, p_target) <= 0
     | where isempty(p_below) or strcmp(checkpoint_id, p_below) < 0
-    | extend spilled = isempty(inline_data) or blob_refs !contains_cs '"values":{'
+    | extend values_at = indexof(blob_refs, '"values":{')
+    | extend spilled = isempty(inline_data) or values_at < 0
+    | extend large = iff(values_at < 0, "", substring(blob_refs, values_at + 9))
     | extend holds = strcat(","
 """
     for number in numbers:
         mark: LiteralString = "p_mark" + number
-        text += "        , iff(spilled or inline_data contains_cs " + mark
-        text += " or blob_refs contains_cs " + mark + ", '" + number + ",', '')\n"
+        first: LiteralString = "strcat('{', " + mark + ")"
+        later: LiteralString = "strcat(',', " + mark + ")"
+        text += "        , iff(spilled or inline_data contains_cs " + first
+        text += " or inline_data contains_cs " + later + "\n            or large contains_cs "
+        text += first + " or large contains_cs " + later + ", '" + number + ",', '')\n"
     text += """\
         )
     | extend counted = tostring(channel_versions) !in ("", "{}", "null")
@@ -222,6 +243,13 @@ let rows = materialize(Checkpoints
         by checkpoint_id
     | project checkpoint_id, parent_checkpoint_id, submission_id, written_at, holds, refs, spilled,
         begins, ingested);
+"""
+    return text
+
+
+def _chain_page(numbers: Sequence[LiteralString]) -> LiteralString:
+    """From the target down to the nearest row that holds each channel."""
+    text: LiteralString = """\
 let above = rows | where strcmp(checkpoint_id, p_target) < 0;
 let floors = materialize(union
 """
@@ -230,7 +258,8 @@ let floors = materialize(union
         text += "(above | where holds contains_cs '," + number + ",'"
         text += " | top 1 by checkpoint_id desc | project floor_id = checkpoint_id)\n"
     text += "    );\nlet found = toscalar(floors | count);\n"
-    text += "let low = iff(p_whole or found < " + (_NUMBERS[channels] if channels < 16 else "16")
+    count = len(numbers)
+    text += "let low = iff(p_whole or found < " + (_NUMBERS[count] if count < 16 else "16")
     text += """, "",
     toscalar(floors | top 1 by floor_id asc | project floor_id));
 let page = materialize(rows
@@ -238,19 +267,44 @@ let page = materialize(rows
     | top 100000 by checkpoint_id desc);
 page
 | order by checkpoint_id desc;
+"""
+    return text
+
+
+# The times of the writes are those of the whole range, not of the rows found in it: a checkpoint
+# that is put again may have writes that outlived its old row, and its new one may not show yet.
+_CHAIN_WRITES: LiteralString = (
+    LAST_END
+    + """\
 CheckpointWrites
 | where thread_id == p_thread and checkpoint_ns == p_ns and channel in (channels)
 | where checkpoint_id in ((page | project checkpoint_id))
 | summarize row_count = count(), all_bytes = sum(row_bytes) by checkpoint_id;
+let bottom = iff(toscalar(page | count) < 100000, low,
+    toscalar(page | top 1 by checkpoint_id asc | project checkpoint_id));
+let haunted = Checkpoints
+    | where thread_id == p_thread and checkpoint_ns == p_ns
+    | where epoch in (killed)
+    | distinct thread_id, checkpoint_ns, checkpoint_id
+    | extend epoch = "";
 CheckpointWrites
-| where thread_id == p_thread and checkpoint_ns == p_ns
-| where checkpoint_id in ((page | project checkpoint_id))
-| extend landed = coalesce(ingestion_time(), written_at)
-| summarize landed = max(landed) by checkpoint_id, submission_id, submission_row
-| summarize ingested = min(landed) by checkpoint_id;
+    | where thread_id == p_thread and checkpoint_ns == p_ns
+    | where p_whole or strcmp(checkpoint_id, p_target) <= 0
+    | where isempty(p_below) or strcmp(checkpoint_id, p_below) < 0
+    | where strcmp(checkpoint_id, bottom) >= 0
+    | project thread_id, checkpoint_ns, checkpoint_id, epoch, run_id, submission_id, written_at,
+        submission_row, submission_rows, landed = coalesce(ingestion_time(), written_at)
 """
-    text += SHOW_TOMBSTONES
-    return text
+    + LASTING_WRITES
+    + """\
+    | summarize landed = max(landed)
+        by checkpoint_id, submission_id, submission_rows, submission_row
+    | summarize seen = count(), landed = min(landed)
+        by checkpoint_id, submission_id, submission_rows
+    | where seen == submission_rows
+    | summarize ingested = min(landed) by checkpoint_id;
+"""
+)
 
 
 READ_HISTORY: LiteralString = (

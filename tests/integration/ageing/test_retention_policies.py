@@ -5,13 +5,13 @@ By clocks that are set forward.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from shared.aged_threads import AgedThread
-from shared.ageing import Advance, passing_days, retain_all
-from shared.places import Place, asked_seed, command, local_place
+from shared.ageing import Advance, retain_all
+from shared.places import Place, command
 from shared.threads import noise
 
 from langgraph.checkpoint.kusto import AsyncKustoSaver, _core, _kql
@@ -27,17 +27,6 @@ pytestmark = [pytest.mark.local_only, pytest.mark.timeout(300)]
 
 MakeSaver = Callable[..., AsyncKustoSaver]
 LARGE = noise(50_000)
-
-
-@pytest.fixture
-def place() -> Iterator[Place]:
-    with local_place(seed=asked_seed()) as place:
-        yield place
-
-
-@pytest.fixture
-def advance(place: Place, monkeypatch: pytest.MonkeyPatch) -> Advance:
-    return passing_days(place, monkeypatch)
 
 
 @pytest.mark.parametrize(("days", "step"), [(1, 0.9), (7, 6.5), (30, 29), (365, 200)])

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import operator
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 import pytest
 from langgraph.graph import END, START, StateGraph
 from shared.aged_threads import AgedThread
-from shared.ageing import Advance, passing_days, row_count
-from shared.places import Place, asked_seed, local_place
+from shared.ageing import Advance, row_count
+from shared.places import Place
 from shared.threads import Chain, config_of, noise
 from typing_extensions import TypedDict
 
@@ -26,17 +26,6 @@ pytestmark = [pytest.mark.local_only, pytest.mark.timeout(300)]
 MakeSaver = Callable[..., AsyncKustoSaver]
 LIVING_DAYS = 90  # as provisioned: so long a checkpoint can be resumed
 LARGE = noise(50_000)
-
-
-@pytest.fixture
-def place() -> Iterator[Place]:
-    with local_place(seed=asked_seed()) as place:
-        yield place
-
-
-@pytest.fixture
-def advance(place: Place, monkeypatch: pytest.MonkeyPatch) -> Advance:
-    return passing_days(place, monkeypatch)
 
 
 # ------------------------------------------------------------------------------- years

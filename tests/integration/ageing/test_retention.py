@@ -6,30 +6,19 @@ lose a row before or after the view loses its record.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from shared.ageing import Advance, passing_days, retain
+from shared.ageing import Advance, retain
 from shared.ageing import row_count as rows
-from shared.places import Place, asked_seed, local_place, query
+from shared.places import Place, query
 from shared.threads import Chain, id_of, listed, noise, values_of
 
 from langgraph.checkpoint.kusto import AsyncKustoSaver
 from langgraph.checkpoint.kusto.errors import IncompleteCheckpointError, PartsLostError
 
 pytestmark = pytest.mark.local_only
-
-
-@pytest.fixture
-def place() -> Iterator[Place]:
-    with local_place(seed=asked_seed()) as place:
-        yield place
-
-
-@pytest.fixture
-def advance(place: Place, monkeypatch: pytest.MonkeyPatch) -> Advance:
-    return passing_days(place, monkeypatch)
 
 
 async def test_a_thread_in_use_stays_whole_and_loses_its_oldest_steps(
