@@ -25,6 +25,9 @@ else:
 
 Row = dict[str, Any]
 
+UNREADABLE = (ValueError, KeyError, TypeError, zstd.ZstdError)
+"""What `joined` and `decoded` raise of parts that are missing or not what was stored."""
+
 CHECKPOINTS = """
 declare query_parameters(p_thread:string);
 Checkpoints
@@ -149,17 +152,17 @@ class Tables:
                 continue
             try:
                 found[checkpoint_id] = self._checkpoint(thread_id, row), row
-            except (ValueError, KeyError, TypeError, zstd.ZstdError) as error:
+            except UNREADABLE as error:
                 self._wrong(f"checkpoint {thread_id} {checkpoint_id} is torn: {error!r}")
         self.findings.checkpoints += len(found)
         return {checkpoint_id: stored for checkpoint_id, (stored, _) in found.items()}
 
     def _checkpoint(self, thread_id: str, row: Row) -> str:
         refs = orjson.loads(row["blob_refs"])
-        body = _decoded(*orjson.loads(row["checkpoint_data"]))
-        metadata = _decoded(*orjson.loads(row["metadata_data"]))
+        body = decoded(*orjson.loads(row["checkpoint_data"]))
+        metadata = decoded(*orjson.loads(row["metadata_data"]))
         values = {
-            channel: _decoded(*item) for channel, item in orjson.loads(row["inline_data"]).items()
+            channel: decoded(*item) for channel, item in orjson.loads(row["inline_data"]).items()
         }
         for channel, (blob_id, *_) in refs["values"].items():
             values[channel] = self._blob(thread_id, blob_id)
@@ -173,7 +176,7 @@ class Tables:
     def _blob(self, thread_id: str, blob_id: str) -> Any:
         if blob_id not in self._values:
             rows = self._rows(BLOB, p_thread=thread_id, p_blob=blob_id)
-            self._values[blob_id] = _joined(self._once(rows, "chunk"))
+            self._values[blob_id] = joined(self._once(rows, "chunk"))
             self.findings.blobs += 1
             self.findings.value_bytes += len(self._values[blob_id])
         return self._values[blob_id]
@@ -189,7 +192,7 @@ class Tables:
                 self._wrong(f"{where}: their put was not acknowledged before they were sent")
             try:
                 found = self._submissions(thread_id, checkpoint_id)
-            except (ValueError, KeyError, TypeError, zstd.ZstdError) as error:
+            except UNREADABLE as error:
                 self._wrong(f"{where} are torn: {error!r}")
                 continue
             stored = acknowledged.writes.get((thread_id, checkpoint_id), "")
@@ -215,7 +218,7 @@ class Tables:
         by_write: dict[int, list[Row]] = defaultdict(list)
         for row in rows:
             by_write[row["idx"]].append(row)
-        values = [_joined(by_write[idx]) for idx in sorted(by_write)]
+        values = [joined(by_write[idx]) for idx in sorted(by_write)]
         channels = [by_write[idx][0]["channel"] for idx in sorted(by_write)]
         stored = digest({str(place): value for place, value in enumerate(values[1:])})
         if channels != ["digest", "piece", "piece", "piece"] or values[0] != stored:
@@ -243,7 +246,7 @@ class Tables:
         self.findings.wrong.append(what)
 
 
-def _joined(rows: Sequence[Row]) -> Any:
+def joined(rows: Sequence[Row]) -> Any:
     """The value of all chunks of one stored copy."""
     if not rows or [row["chunk"] for row in rows] != [*range(rows[0]["chunks"])]:
         raise ValueError(f"chunks {[row['chunk'] for row in rows]}")
@@ -258,7 +261,7 @@ def _joined(rows: Sequence[Row]) -> Any:
     )
 
 
-def _decoded(tag: str, encoding: str, size: int, value_hash: str, payload: str) -> Any:
+def decoded(tag: str, encoding: str, size: int, value_hash: str, payload: str) -> Any:
     """A value that stands in the row itself."""
     return _read(tag, encoding, size, value_hash, b64decode(payload, validate=True))
 
