@@ -11,7 +11,7 @@ ARGS ?=
 TYPING_TESTS := $(wildcard tests/typing/*.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help environment demo test test-unit test-integration test-queued test-kill test-seeds test-slow load test-judgement test-model test-differential test-oldest coverage mutants lint format
+.PHONY: help environment demo test test-unit test-integration test-queued test-kill test-crash test-seeds test-slow load test-judgement test-model test-differential test-oldest coverage mutants lint format
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-18s %s\n", $$1, $$2 }'
@@ -52,6 +52,14 @@ test-kill: ROUNDS ?= 100
 test-kill: environment  ## clients and servers killed while they write (minutes); ROUNDS=100
 	@env -u KUSTO_CLUSTER_URI -u KUSTO_DATABASE -u KUSTO_TEST_CREATE PYTHONPATH=tests \
 	  $(BIN)/python tests/faults/campaign.py --rounds $(ROUNDS)
+
+# Ends with 1 when anything is found, or less was done than asked for.
+test-crash: ROUNDS ?= 500
+test-crash: OPERATIONS ?= 1000000
+test-crash: SEED ?= 1
+test-crash: environment  ## clients and servers killed under load, faults on, everything checked (an hour or more); ROUNDS=500 OPERATIONS=1000000 SEED=1
+	@env -u KUSTO_CLUSTER_URI -u KUSTO_DATABASE -u KUSTO_TEST_CREATE PYTHONPATH=tests \
+	  $(BIN)/python -m crash.campaign --rounds $(ROUNDS) --operations $(OPERATIONS) --seed $(SEED) $(ARGS)
 
 SEEDS ?= 50
 FIRST ?= 1

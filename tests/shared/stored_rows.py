@@ -25,6 +25,9 @@ else:
 
 Row = dict[str, Any]
 
+UNREADABLE = (ValueError, KeyError, TypeError, zstd.ZstdError)
+"""What `joined` and `decoded` raise of parts that are missing or not what was stored."""
+
 CHECKPOINTS = """
 declare query_parameters(p_thread:string);
 Checkpoints
@@ -151,18 +154,18 @@ class Tables:
                 continue
             try:
                 found[checkpoint_id] = self._checkpoint(thread_id, row), row
-            except (ValueError, KeyError, TypeError, zstd.ZstdError) as error:
+            except UNREADABLE as error:
                 self._wrong(f"checkpoint {thread_id} {checkpoint_id} is torn: {error!r}")
         self.findings.checkpoints += len(found)
         return {checkpoint_id: stored for checkpoint_id, (stored, _) in found.items()}
 
     def _checkpoint(self, thread_id: str, row: Row) -> str:
         refs = orjson.loads(row["blob_refs"])
-        body = _decoded(*orjson.loads(row["checkpoint_data"]))
-        metadata = _decoded(*orjson.loads(row["metadata_data"]))
+        body = decoded(*orjson.loads(row["checkpoint_data"]))
+        metadata = decoded(*orjson.loads(row["metadata_data"]))
         bases = refs.get("bases", {})
         values = {
-            channel: _decoded(*item[:5], base=self._bytes(thread_id, bases.get(channel)))
+            channel: decoded(*item[:5], base=self._bytes(thread_id, bases.get(channel)))
             for channel, item in orjson.loads(row["inline_data"]).items()
         }
         for channel, ref in refs["values"].items():
@@ -176,7 +179,7 @@ class Tables:
 
     def _value(self, thread_id: str, ref: Sequence[Any]) -> Any:
         data = self._bytes(thread_id, ref)
-        return _meant(data, self._tags[ref[0]])
+        return meant(data, self._tags[ref[0]])
 
     def _bytes(self, thread_id: str, ref: Sequence[Any] | None) -> bytes:
         """The bytes of a blob: of a frame, those of its base first."""
@@ -188,7 +191,7 @@ class Tables:
             rows = self._once(self._rows(BLOB, p_thread=thread_id, p_blob=blob_id), "chunk")
             if (rows[0]["base_blob_id"] if rows else "") != (base[0] if base else ""):
                 raise ValueError(f"blob {blob_id} has the base {rows[0]['base_blob_id']}")
-            self._values[blob_id], self._tags[blob_id] = _joined(rows, before)
+            self._values[blob_id], self._tags[blob_id] = joined(rows, before)
             self.findings.blobs += 1
             self.findings.frames += base is not None
             self.findings.value_bytes += len(self._values[blob_id])
@@ -205,7 +208,7 @@ class Tables:
                 self._wrong(f"{where}: their put was not acknowledged before they were sent")
             try:
                 found = self._submissions(thread_id, checkpoint_id)
-            except (ValueError, KeyError, TypeError, zstd.ZstdError) as error:
+            except UNREADABLE as error:
                 self._wrong(f"{where} are torn: {error!r}")
                 continue
             stored = acknowledged.writes.get((thread_id, checkpoint_id), "")
@@ -231,7 +234,7 @@ class Tables:
         by_write: dict[int, list[Row]] = defaultdict(list)
         for row in rows:
             by_write[row["idx"]].append(row)
-        values = [_meant(*_joined(by_write[idx])) for idx in sorted(by_write)]
+        values = [meant(*joined(by_write[idx])) for idx in sorted(by_write)]
         channels = [by_write[idx][0]["channel"] for idx in sorted(by_write)]
         stored = digest({str(place): value for place, value in enumerate(values[1:])})
         if channels != ["digest", "piece", "piece", "piece"] or values[0] != stored:
@@ -259,7 +262,7 @@ class Tables:
         self.findings.wrong.append(what)
 
 
-def _joined(rows: Sequence[Row], base: bytes = b"") -> tuple[bytes, str]:
+def joined(rows: Sequence[Row], base: bytes = b"") -> tuple[bytes, str]:
     """The bytes of all chunks of one stored copy, and their type."""
     if not rows or [row["chunk"] for row in rows] != [*range(rows[0]["chunks"])]:
         raise ValueError(f"chunks {[row['chunk'] for row in rows]}")
@@ -269,15 +272,16 @@ def _joined(rows: Sequence[Row], base: bytes = b"") -> tuple[bytes, str]:
     return data, first["value_type"]
 
 
-def _decoded(
+def decoded(
     tag: str, encoding: str, size: int, value_hash: str, payload: str, base: bytes = b""
 ) -> Any:
     """A value that stands in the row itself."""
     data = _read(encoding, size, value_hash, b64decode(payload, validate=True), base)
-    return _meant(data, tag)
+    return meant(data, tag)
 
 
-def _meant(data: bytes, tag: str) -> Any:
+def meant(data: bytes, tag: str) -> Any:
+    """What the bytes of a value stand for."""
     return data if tag == "bytes" else ormsgpack.unpackb(data)
 
 
