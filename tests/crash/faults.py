@@ -18,7 +18,7 @@ REQUESTS: dict[str, str] = {
     "failed after it was done": "status:520,endpoint=ingest,probability=0.03,when=after",
     "timed out at the server": "status:504,endpoint=ingest,probability=0.02,when=after",
     "too large, they say": "status:413,endpoint=ingest,probability=0.004",
-    "refused for good": "status:403,endpoint=ingest,probability=0.002",
+    "refused for good": "status:403,endpoint=ingest,probability=0.008",
     "slow ingestion": "latency:0.02,distribution=exponential,endpoint=ingest,probability=0.3",
     "late answer": "latency:0.05,distribution=pareto,endpoint=ingest,probability=0.1,when=after",
     "stalled before": "stall,endpoint=ingest,probability=0.003",

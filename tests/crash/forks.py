@@ -37,6 +37,8 @@ def serve(body: Callable[[Order], None]) -> None:
             if child == 0:
                 _run(body, json.loads(line))
             _say(f"forked {child}")
+        elif not child:  # 0 would be the whole process group
+            _say("ended: there is no child")
         else:
             os.kill(child, signal.SIGKILL)
             _, status = os.waitpid(child, 0)

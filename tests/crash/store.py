@@ -147,12 +147,12 @@ class Store:
         size = 0
         for row in self.rows(SIZES):
             if group and size + row["bytes"] > PAGE_BYTES:
-                yield self.page(group)
+                yield self._page(group)
                 group, size = [], 0
             group.append(row["thread_id"])
             size += row["bytes"]
         if group:
-            yield self.page(group)
+            yield self._page(group)
 
     def _page(self, threads: list[str]) -> Page:
         names = ", ".join(map(_quoted, threads))
