@@ -70,7 +70,7 @@ async def test_rows_that_landed_twice_are_read_once(
     await assert_lived(make_saver(), thread_id)
 
 
-@pytest.mark.parametrize("place_", ["rows", "completion"])
+@pytest.mark.parametrize("place_", ["rows", "status", "completion"])
 async def test_a_transient_error_inside_200_is_tried_again(
     make_saver: MakeSaver, faults: Faults, thread_id: str, place_: str
 ) -> None:
@@ -82,13 +82,13 @@ async def test_a_transient_error_inside_200_is_tried_again(
     assert saver.stats()["retries"] == 2
 
 
-async def test_an_error_in_the_completion_table_is_no_answer(
+async def test_an_error_in_the_status_table_is_no_answer(
     make_saver: MakeSaver, faults: Faults, thread_id: str
 ) -> None:
     await live(make_saver(), thread_id)
     saver = make_saver()
     faults.add("partial", endpoint="query", place="status", status=503, times=None)
-    with pytest.raises(errors.QueryFailedError, match="temporarily unavailable"):
+    with pytest.raises(errors.ServiceUnavailableError, match="temporarily unavailable"):
         await saver.aget_tuple(config_of(thread_id))
     faults.clear()
     await assert_lived(saver, thread_id)

@@ -146,6 +146,27 @@ class DeleteBodies:
             assert await values_of(reader, config_of(thread_id)) == {"life": "new"}
             assert len(await listed(reader, config_of(thread_id))) == 1
 
+    async def test_writes_before_their_checkpoint_beside_a_run_of_a_deleted_life(
+        self, make_saver: MakeSaver, thread_id: str
+    ) -> None:
+        """One saver for two runs: one has not heard of the delete, one is of the new life."""
+        saver = make_saver()
+        old, new = Chain(saver, thread_id), Chain(saver, thread_id)
+        await old.step(life="old")
+        await make_saver().adelete_thread(thread_id)
+        await new.step(life="new")
+        await old.step(life="old", late=True)  # the last epoch this saver used is dead
+
+        checkpoint = new_checkpoint({"life": "new", "n": 1})
+        named = config_of(thread_id, "", checkpoint["id"])
+        await saver.aput_writes(named, [("n", 1)], "task")
+        await saver.aput(new.config, checkpoint, {}, {"n": 1})
+
+        for reader in (saver, make_saver()):
+            found = await reader.aget_tuple(config_of(thread_id))
+            assert found.checkpoint["channel_values"] == {"life": "new", "n": 1}
+            assert found.pending_writes == [("task", "n", 1)]
+
     async def test_the_first_put_of_a_subgraph_of_a_deleted_run_stays_dead(
         self, make_saver: MakeSaver, thread_id: str
     ) -> None:

@@ -122,10 +122,14 @@ def test_errors_without_a_body(fields: dict[str, Any], listed: Any) -> None:
 
 @pytest.mark.parametrize("level", [0, 1, 2])
 def test_an_error_in_the_completion_information(level: int) -> None:
-    """With deferred partial failures the last frame still says that there are none."""
+    """With deferred partial failures the last frame still says that there are none.
+
+    Nor does anything say whether it is transient: a query may be tried again.
+    """
     frames = [HEADER, table([["1", 2]]), status(level, "it failed", "E_FAIL"), completion()]
-    with pytest.raises(QueryFailedError, match="E_FAIL: it failed"):
+    with pytest.raises(ServiceUnavailableError, match="E_FAIL: it failed") as caught:
         read_query(frames, QUERY)
+    assert caught.value.retriable
 
 
 def test_a_result_too_large_by_its_code_alone() -> None:

@@ -138,7 +138,9 @@ def _check_completion(table: Table, request: Request) -> None:
         if isinstance(level, int) and level <= _ERROR_LEVEL:
             text = str(record.get("Payload") or record.get("EventTypeName") or "")
             code = str(record.get("StatusCodeName") or "")
-            raise translate_server_error(ServerError(code, text, None, 200), request)
+            # Nothing says whether trying again helps; a query may, and a wrong one is a 400.
+            permanent = False if request.kind == "query" else None
+            raise translate_server_error(ServerError(code, text, permanent, 200), request)
 
 
 def _raise_one_api(errors: Any, request: Request) -> None:
