@@ -170,9 +170,8 @@ class Manifests:
                 another value.
         """
         manifest = self._items.get(parent)
-        ref = None if manifest is None else manifest.blobs.get(channel)
-        if manifest is None or ref is None:
+        if manifest is None:
             return None
         known = manifest.versions.get(channel)
         same = known is not None and type(known) is type(version) and known == version
-        return ref if same else None
+        return manifest.blobs.get(channel) if same else None
