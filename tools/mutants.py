@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import ast
 import contextlib
+import gc
 import importlib
 import os
 import re
@@ -136,6 +137,8 @@ def noticed(module: str, code: CodeType | None) -> bool:
         status = 70
         # Whatever a mutant does to the tests, even on import, is a failure of theirs.
         with contextlib.suppress(BaseException):
+            # The trees of all mutants are no garbage; to look at them again took most of the time.
+            gc.freeze()
             resource.setrlimit(resource.RLIMIT_CPU, (_PATIENCE, _PATIENCE))
             quiet = os.open(os.devnull, os.O_WRONLY)
             os.dup2(quiet, 1)

@@ -15,6 +15,7 @@ from langgraph.checkpoint.kusto._batch import (
     Piece,
     cut,
 )
+from langgraph.checkpoint.kusto._values import ChunkRow
 
 MIB = 1024 * 1024
 
@@ -60,6 +61,17 @@ def test_a_row_larger_than_a_request_still_goes_out_alone() -> None:
         (huge,),
         (b"b",),
     ]
+
+
+# ------------------------------------------------------------------------------------------ Batch
+
+
+def test_the_bytes_that_are_yet_to_be_encoded() -> None:
+    late = ChunkRow({"a": 1}, b"x" * 30, 0)
+    pieces = (Piece("a", (b"12", late), 60, 0.0), Piece("b", (late, b"3"), 60, 0.0))
+
+    assert Batch("T", pieces).late_bytes == 2 * len(bytes(late)) == 2 * 57
+    assert Batch("T", cut("a", [b"12", b"3"], 0.0) * 2).late_bytes == 0
 
 
 # ------------------------------------------------------------------------------------ Accumulator

@@ -19,6 +19,7 @@ from pydantic import (
     ConfigDict,
     Field,
     PrivateAttr,
+    Secret,
     SecretStr,
     field_validator,
     model_serializer,
@@ -196,6 +197,9 @@ class OwnPath(type(pathlib.Path())): ...  # type: ignore[misc]
 class Key(SecretStr): ...
 
 
+class Digits(Secret[tuple[int, ...]]): ...
+
+
 class Terse(BaseModel):
     """Its dump says nothing its class takes."""
 
@@ -222,6 +226,7 @@ EXACT: dict[str, Any] = {
     "a path": OwnPath("a/b"),
     "a path without parts": OwnPath("."),
     "a secret": [Key("s"), SecretStr("")],
+    "a secret that is no text": Digits((1, 2)),
     "what a search found": SearchItem(("n",), "k", {"a": (1,)}, MOMENT, MOMENT, score=1.0),
     "a model that says little": Terse(a=1),
     "a frozen set": [frozenset({Task("a", (1,))}), Frozen([(1,)])],

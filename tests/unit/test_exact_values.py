@@ -70,6 +70,7 @@ ORDINARY: dict[str, Any] = {
     "interrupt": [Interrupt(value="?", id="i"), Send("n", {"a": 1})],
     "delta": exact_values._DeltaSnapshot([1, "a"]),
     "exception": ValueError("x"),
+    **{name: item for name, item in pydantic_1_values().items() if name == "pydantic 1 model"},
 }
 
 

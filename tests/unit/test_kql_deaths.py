@@ -214,6 +214,21 @@ def test_a_scope_kills_by_its_own_name_only(
 
 
 @each_reader
+@pytest.mark.parametrize("scope", ["epochs", "runs", "checkpoints"])
+def test_a_tombstone_that_names_nothing_kills_nothing(
+    scope: str, reader: Callable[..., Shown], db: Database
+) -> None:
+    """Nor does it kill what has no epoch or no run, an empty text as well."""
+    db.checkpoint("s1", "1", "", run_id="")
+    db.write("w1", "1", "", run_id="")
+    before = shown(reader, db)
+    assert lives(before, 1)
+    db.kill(scope=scope)
+
+    assert shown(reader, db, p_dead=dead(scope)) == before
+
+
+@each_reader
 def test_names_of_any_text(reader: Callable[..., Shown], db: Database) -> None:
     for number, name in enumerate(("a,b", "a|b;c@d", "漢", "'\"")):
         db.checkpoint(f"s{number}", "1", "e1", run_id=name)

@@ -143,6 +143,8 @@ def add_many(db: Database) -> None:
             db.write(f"w{name}", number, "e1", thread_id=thread, row_bytes=3)
             db.write(f"d{name}", number, "e0", thread_id=thread)
             db.write(f"n{name}", number, "e1", thread_id=thread, checkpoint_ns="child")
+            db.write(f"w{name}", number, "e1", thread_id="by hand")
+        db.blob("", thread_id=thread)  # nobody's
         db.kill("e0", thread_id=thread)
 
 

@@ -179,6 +179,14 @@ def test_blobs_come_along_those_the_row_names_and_those_asked_for(db: Database) 
     assert by_id(db, "2")[2] == []
 
 
+def test_a_blob_without_an_id_is_nobodys(db: Database) -> None:
+    db.checkpoint("s1", "1", "e1")
+    db.blob("")
+
+    for answer in (latest(db), latest(db, _kql.READ_LATEST_UNHIDDEN), by_id(db, "1")):
+        assert (column(answer[1], "submission_id"), answer[2]) == (["s1"], [])
+
+
 def test_one_checkpoint_by_its_id(db: Database) -> None:
     db.checkpoint("s1", "1", "e1")
     db.checkpoint("s2", "2", "e1")
