@@ -11,7 +11,7 @@ ARGS ?=
 TYPING_TESTS := $(wildcard tests/typing/*.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help environment demo test test-unit test-integration test-queued test-kill test-crash test-seeds test-slow load test-judgement test-model test-differential test-oldest coverage mutants lint format
+.PHONY: help environment demo test test-unit test-integration test-queued test-kill test-crash test-seeds test-slow load test-judgement test-model test-differential test-oldest coverage mutants bench bench-quick lint format
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-18s %s\n", $$1, $$2 }'
@@ -122,11 +122,24 @@ coverage: environment  ## branches run by the tests: over 90 %, all of the pure 
 mutants: environment  ## break the pure files one step at a time; their unit tests must notice (hours); MODULES=_batch
 	@$(BIN)/python tools/mutants.py $(MODULES)
 
+# Every measurement is a process of its own. Without PostgreSQL its columns are missing: sudo apt-get install postgresql
+BENCH = env -u KUSTO_CLUSTER_URI -u KUSTO_DATABASE -u KUSTO_TEST_CREATE PYTHONPATH=tests \
+  $(BIN)/python -m benchmarks
+OUT ?= build/bench
+
+bench: RUNS ?= 3
+bench: environment  ## this library's savers beside LangGraph's others, medians of RUNS=3 (an hour); OUT=build/bench
+	@$(BENCH) --size full --runs $(RUNS) --out $(OUT) --plots $(ARGS)
+
+bench-quick: environment  ## the same, small, once (minutes); ARGS="--workload chats_100"
+	@$(BENCH) --size quick --runs 1 --out $(OUT)/quick $(ARGS)
+
 lint: environment  ## style, types, layers, and Microsoft's parser over every KQL text
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy langgraph
 	@$(BIN)/mypy tools/kql_lint.py
+	@$(BIN)/mypy benchmarks
 	@# As a user's project would: no configuration of ours, from outside the tree, through the installed package.
 	@[ -z "$(TYPING_TESTS)" ] || (cd tests/typing && ../../$(BIN)/mypy --config-file= --strict .)
 	@$(BIN)/ty check --python $(VENV)

@@ -121,7 +121,7 @@ def test_without_constraints_the_postgres_saver_is_installed(tmp_path: Path) -> 
     stub = "import subprocess; subprocess.check_call = lambda command: print(*command[1:])"
     done = environment(tmp_path, stub)
 
-    assert done.stdout.splitlines()[-1].endswith("[local,dev,differential]")
+    assert done.stdout.splitlines()[-1].endswith("[local,dev,differential,bench]")
 
 
 def test_the_oldest_line_holds_the_lower_bounds() -> None:

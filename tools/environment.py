@@ -14,7 +14,7 @@ import subprocess
 import sys
 
 OLDEST = (3, 10)
-EXTRAS = "local,dev,differential"
+EXTRAS = "local,dev,differential,bench"
 CONSTRAINED_EXTRAS = "local,dev"  # the newest Postgres saver does not work with older versions
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 

@@ -12,11 +12,14 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 INSTALL = "sudo apt-get install postgresql"
+FAST = ("fsync=off", "max_connections=20", "shared_buffers=32MB", "full_page_writes=off")
+"""Settings for tests, which kill no machine; without them a server has PostgreSQL's defaults."""
+
 _ROLE = "differential"
 _UNPRIVILEGED = ("postgres", "nobody")
 
@@ -33,7 +36,7 @@ def find_programs() -> Path | None:
 
 
 @contextmanager
-def running(programs: Path) -> Iterator[str]:
+def running(programs: Path, settings: Sequence[str] = FAST) -> Iterator[str]:
     """Start a server over an empty database and give its connection string."""
     account = _account()
     # Not under pytest's own directory, which another user may not enter; and a short path, since
@@ -42,7 +45,7 @@ def running(programs: Path) -> Iterator[str]:
     try:
         if account is not None:
             os.chown(directory, account.pw_uid, account.pw_gid)
-        with _server(programs, directory, account):
+        with _server(programs, directory, account, settings):
             yield f"host={directory} user={_ROLE} dbname=postgres"
     finally:
         shutil.rmtree(directory, ignore_errors=True)
@@ -62,7 +65,7 @@ def _account() -> pwd.struct_passwd | None:
 
 @contextmanager
 def _server(
-    programs: Path, directory: Path, account: pwd.struct_passwd | None
+    programs: Path, directory: Path, account: pwd.struct_passwd | None, more: Sequence[str]
 ) -> Iterator[subprocess.Popen[bytes]]:
     data = directory / "data"
     # The C locale: checkpoint ids then compare byte by byte, as they do in Kusto.
@@ -72,8 +75,7 @@ def _server(
         done = _start([str(programs / "initdb"), *made], directory, account, output).wait()
         if done != 0:
             raise RuntimeError(f"initdb failed: {log.read_text(errors='replace')}")
-        settings = ["listen_addresses=", f"unix_socket_directories={directory}", "fsync=off"]
-        settings += ["max_connections=20", "shared_buffers=32MB", "full_page_writes=off"]
+        settings = ["listen_addresses=", f"unix_socket_directories={directory}", *more]
         options = [part for setting in settings for part in ("-c", setting)]
         command = [*_leash(), str(programs / "postgres"), "-D", str(data), *options]
         server = _start(command, directory, account, output)

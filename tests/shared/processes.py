@@ -108,4 +108,5 @@ def child_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """The environment of a child: it finds this tree, and no cluster unless `extra` names one."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("KUSTO_")}
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-    return kept | {"PYTHONPATH": os.pathsep.join(paths), "PYTHONUNBUFFERED": "1"} | (extra or {})
+    ours = {"PYTHONPATH": os.pathsep.join(paths), "PYTHONUNBUFFERED": "1"}
+    return {**kept, **ours, **(extra or {})}

@@ -1,0 +1,1 @@
+"""Benchmarks: the same workloads over this library's savers and LangGraph's others, in one run."""

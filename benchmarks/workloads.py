@@ -1,0 +1,167 @@
+"""The list of workloads: their sizes, and the savers each runs over.
+
+`tiny` is for tests, `quick` for `make bench-quick`, `full` for `make bench`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from . import chats, cold, graphs, histories, states
+from .bench import FULL, QUICK, TINY, Workload
+from .savers import ALL, ALONE, DELAYED, KUSTO, LATENCY, POSTGRES, SYNC
+
+_NEAR = tuple(name for name in ALL if name != SYNC)
+
+
+def _sizes(full: Any, quick: Any, tiny: Any) -> dict[str, Mapping[str, Any]]:
+    return {FULL: full, QUICK: quick, TINY: tiny}
+
+
+def _chats(name: str, about: str, savers: tuple[str, ...], *sizes: Mapping[str, int]) -> Workload:
+    return Workload(
+        name,
+        about,
+        "operation",
+        _sizes(*sizes),
+        savers,
+        chats.prepare,
+        chats.run,
+        full_only=() if sizes[0]["chats"] == 1 else (POSTGRES + LATENCY,),
+    )
+
+
+def _graph(durability: str) -> Workload:
+    return Workload(
+        f"graph_{durability}",
+        "real graphs at the same time, two supersteps a round",
+        "superstep",
+        _sizes(
+            {"threads": 20, "rounds": 10, "durability": durability},
+            {"threads": 20, "rounds": 5, "durability": durability},
+            {"threads": 2, "rounds": 2, "durability": durability},
+        ),
+        (*ALL, KUSTO + LATENCY),
+        graphs.prepare_loop,
+        graphs.run_loop,
+    )
+
+
+def _large(megabytes: int, repeat: int) -> Workload:
+    # The quick run keeps the largest, because a target is about it.
+    few = {"megabytes": megabytes, "repeat": 1}
+    return Workload(
+        f"large_{megabytes}mb",
+        "put and get of one value that does not compress",
+        "operation",
+        _sizes({"megabytes": megabytes, "repeat": repeat}, few, {"megabytes": 1, "repeat": 1}),
+        _NEAR,
+        states.prepare_large,
+        states.run_large,
+    )
+
+
+def _growing(megabytes: int) -> Workload:
+    return Workload(
+        f"growing_{megabytes}mb",
+        "a value that grows by 500 bytes a step",
+        "operation",
+        _sizes(
+            {"megabytes": megabytes, "steps": 5},
+            {"megabytes": megabytes, "steps": 2},
+            {"megabytes": 1, "steps": 2},
+        ),
+        (KUSTO,),
+        states.prepare_growing,
+        states.run_growing,
+    )
+
+
+_EVERYWHERE = (*ALL, *DELAYED, *ALONE)
+
+_LISTED = [
+    _chats(
+        "chat_100",
+        "one chat",
+        _EVERYWHERE,
+        {"chats": 1, "steps": 100},
+        {"chats": 1, "steps": 40},
+        {"chats": 1, "steps": 6},
+    ),
+    _chats(
+        "chats_100",
+        "100 chats at the same time",
+        _EVERYWHERE,
+        {"chats": 100, "steps": 20},
+        {"chats": 100, "steps": 10},
+        {"chats": 4, "steps": 6},
+    ),
+    _chats(
+        "chats_500",
+        "500 chats at the same time",
+        # A slow Postgres would take half an hour: its saver makes one call after the other.
+        (*ALL, *(name for name in DELAYED if name != POSTGRES + LATENCY), *ALONE),
+        {"chats": 500, "steps": 20},
+        {"chats": 500, "steps": 5},
+        {"chats": 6, "steps": 6},
+    ),
+    _chats(
+        "chat_500",
+        "one long chat",
+        (*ALL, *ALONE),
+        {"chats": 1, "steps": 500},
+        {"chats": 1, "steps": 200},
+        {"chats": 1, "steps": 11},
+    ),
+    *map(_graph, ("sync", "async", "exit")),
+    Workload(
+        "fan_out",
+        "parallel tasks in a superstep of a real graph",
+        "task",
+        _sizes(
+            {"tasks": 200, "repeat": 10}, {"tasks": 200, "repeat": 2}, {"tasks": 5, "repeat": 1}
+        ),
+        (*ALL, KUSTO + LATENCY),
+        graphs.prepare_fan_out,
+        graphs.run_fan_out,
+    ),
+    _large(1, 20),
+    _large(10, 5),
+    _large(100, 1),
+    *map(_growing, (1, 8, 50)),
+    Workload(
+        "list",
+        "listing the checkpoints of a thread, and of one with a tenth of them",
+        "checkpoint",
+        _sizes({"checkpoints": 10_000}, {"checkpoints": 1_000}, {"checkpoints": 25}),
+        ALL,
+        histories.prepare_list,
+        histories.run_list,
+    ),
+    Workload(
+        "delta_history",
+        "the history of a delta channel",
+        "read",
+        _sizes(
+            {"steps": 1_000, "repeat": 10}, {"steps": 200, "repeat": 3}, {"steps": 8, "repeat": 1}
+        ),
+        ALL,
+        histories.prepare_delta,
+        histories.run_delta,
+    ),
+    Workload(
+        "cold_start",
+        "from the start of a process to the first checkpoint read",
+        "start",
+        _sizes({"steps": 5}, {"steps": 5}, {"steps": 5}),
+        tuple(name for name in ALL if name != "memory"),
+        cold.prepare,
+        cold.run,
+        cold=True,
+    ),
+]
+
+WORKLOADS: Mapping[str, Workload] = {workload.name: workload for workload in _LISTED}
+
+__all__ = ["WORKLOADS"]
