@@ -8,8 +8,8 @@ against that (a frame). Rules:
   acknowledged or read back, or is waited for before the row is sent.
 - A small frame rides in the checkpoint row and costs no request of its own. When those since the
   last base have cost as much as a new base would, a new one is stored.
-- Chains are short: a new base is stored against the keyframe if its bytes are at hand, and a new
-  keyframe is stored when the frames since the last one have cost as much.
+- Chains are bounded: a new base is stored against the last one, at the bound against the keyframe
+  if its bytes are at hand. When the frames since a keyframe have cost as much, there is a new one.
 - Encrypted values are never framed: they have nothing in common with the one before.
 """
 
@@ -31,10 +31,10 @@ from ._values import (
 APART_CHARS = 8_000
 """A value whose base64 is shorter rides in each row whole, whatever stood there before."""
 
-MAX_DEPTH = 4
+MAX_DEPTH = 8
 """Bases a value may need. Each is one more blob to read and to decompress."""
 
-_REQUEST_CHARS = 16_000
+_REQUEST_CHARS = 8_000
 """What one more request is worth, in characters that ride in rows instead."""
 
 _PAYS = 2
@@ -163,10 +163,10 @@ def _new_base(
     value_type: str, data: bytes, known: KnownBase, frame: Encoded, base: BlobRef
 ) -> Encoded:
     """Encode a value that others will be stored against: a frame in a short chain, or whole."""
-    if base.base is not None and known.keyframe is not None:
+    if base.depth >= MAX_DEPTH:
+        if known.keyframe is None:
+            return encode_value(value_type, data)
         frame = encode_frame(value_type, data, known.keyframe, base.keyframe)
-    elif base.depth >= MAX_DEPTH:
-        return encode_value(value_type, data)
     spent = base.spent + len(frame.payload)
     if spent > base.keyframe.stored_bytes:
         return encode_value(value_type, data)
