@@ -316,12 +316,14 @@ class Core:
         """The epoch of a checkpoint that may not be there yet.
 
         In a thread this process knows, a checkpoint it does not know is one that is about to be
-        put, as LangGraph does it by default: it will have the epoch this process uses there. Kusto
-        is asked only where this process knows none, or uses two: a run of a deleted life may go on
-        beside one of the next. A write without an epoch lives and dies with its checkpoint.
+        put, as LangGraph does it by default: it will have the epoch this process uses there. If it
+        uses two (a run of a deleted life may go on beside one of the next), the write gets none:
+        it lives and dies with its checkpoint. Kusto is asked only where this process knows none.
         """
         epochs = self.memory.epochs
         known = epochs.of(key) or epochs.only(key.thread_id)
+        if known is None and epochs.latest(key.thread_id) is not None:
+            return ""
         return known or await self._find_epoch(key) or ""
 
     # -- renewal ---------------------------------------------------------------------------------
