@@ -94,7 +94,7 @@ async def test_a_row_waits_for_a_base_that_is_under_way(
     await asyncio.to_thread(held.wait_hit, 10)
     second = Chain(saver, thread_id)
     second.config = {"configurable": {**chain.config["configurable"]}}
-    key = next(iter(saver._memory.manifests._items.keys()))
+    key = next(iter(saver._memory.manifests._items._items))
     second.config["configurable"]["checkpoint_id"] = key.checkpoint_id
     child = asyncio.ensure_future(second.step(text=noise(50_000) + b"more"))
     await asyncio.sleep(0.1)
@@ -123,6 +123,41 @@ async def test_what_was_stored_against_a_base_that_failed_fails_too(
     await saver.flush()
     assert saver.stats()["frames_stored"] == 1
     assert (await values_of(make_saver(), chain.place)) == chain.values
+
+
+async def test_a_thread_that_was_erased_and_copied_back_under_its_ids(
+    async_saver: MakeAsync, place: Place, thread_id: str
+) -> None:
+    """What this process knows of the life before is not referred to in the new one."""
+    saver, other, backup = async_saver(), async_saver(), f"{thread_id} backup"
+    chain = Chain(saver, thread_id)
+    await chain.step(text=noise(50_000), same=noise(40_000, 9))
+    await chain.step(text=noise(50_000) + b"more")
+    await other.acopy_thread(thread_id, backup)
+    await other.adelete_thread(thread_id)
+    for table in ("Checkpoints", "CheckpointBlobs", "CheckpointWrites"):
+        gone = f"{table} | where thread_id == '{thread_id}'"
+        command(place, f".delete table {table} records <| {gone}")
+    await other.acopy_thread(backup, thread_id)
+    await saver.acopy_thread(thread_id, f"{thread_id} another")  # hears of the new life
+    await chain.step(text=noise(50_000) + b"more and more")
+
+    assert await values_of(async_saver(visibility_timeout=0.1), chain.place) == chain.values
+
+
+async def test_a_value_that_shrank_is_read_as_what_it_is(
+    make_saver: MakeSaver, thread_id: str
+) -> None:
+    chain = Chain(make_saver(), thread_id)
+    large = noise(9_000_000)
+    await chain.step(text=large)
+    await chain.step(text=large + b"more")
+    await chain.step(text=large[-12_000:])
+    await chain.step(text=large[-12_000:] + b"more")
+    reader = make_saver()
+
+    assert await values_of(reader, chain.place) == {"text": large[-12_000:] + b"more"}
+    assert reader.stats()["queries"] == 1
 
 
 async def test_a_conversation_under_faults(

@@ -228,6 +228,17 @@ class FrameBodies:
                 assert await values_of(reader, stored) == {"messages": messages, "count": 25}
                 assert (await values_of(reader, chain.stored[-1]))["messages"] == messages
 
+    async def test_a_channel_without_a_name(self, make_saver: MakeSaver, thread_id: str) -> None:
+        saver = make_saver()
+        chain = Chain(saver, thread_id)
+        data = noise(50_000)
+        for number in range(5):
+            data += noise(300, number)
+            await chain.step(**{"": data, "other": number})
+            for reader in (saver, make_saver()):
+                assert await values_of(reader, chain.place) == {"": data, "other": number}
+        assert saver.stats()["frames_stored"] == 4
+
     async def test_encrypted_values_are_stored_whole(
         self, make_saver: MakeSaver, thread_id: str
     ) -> None:
@@ -238,6 +249,23 @@ class FrameBodies:
 
         assert saver.stats()["frames_stored"] == 0
         await assert_exact(make_saver(serde=serde), chain, 30)
+
+    @pytest.mark.counts
+    async def test_a_delta_channel_whose_frame_rides_is_held(
+        self, make_saver: MakeSaver, thread_id: str
+    ) -> None:
+        """Nobody has to ask which ancestors it is rebuilt from."""
+        saver = make_saver()
+        chain = Chain(saver, thread_id)
+        counted = {"counters_since_delta_snapshot": {"delta": [0, 0]}}
+        await chain.step(counted, delta=noise(40_000), n=0)
+        await chain.step(counted, delta=noise(40_000) + b"more", n=1)
+        queries = saver.stats()["queries"]
+        for number in range(4):
+            await chain.step(counted, n=number)
+
+        assert saver.stats()["frames_stored"] + saver.stats()["blobs_reused"] >= 5
+        assert saver.stats()["queries"] == queries
 
     @pytest.mark.counts
     async def test_requests(self, make_saver: MakeSaver, thread_id: str) -> None:

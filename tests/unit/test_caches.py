@@ -272,7 +272,7 @@ def test_what_was_remembered_does_not_change_with_the_callers_maps() -> None:
 
 
 def test_manifests_are_bounded() -> None:
-    manifests = Manifests(bound=1)
+    manifests = Manifests(bound=1_500)
     manifests.remember(KEY, {"c": REF}, {"c": 1})
     manifests.remember(OTHER, {"c": REF}, {"c": 1})
 
@@ -290,7 +290,7 @@ def test_a_copy_is_as_old_as_kusto_says_once_a_read_has_told() -> None:
 
 
 def test_times_of_ingestion_are_bounded() -> None:
-    manifests = Manifests(bound=1)
+    manifests = Manifests(times=16)
     manifests.note_ingested({REF.blob_id: 77})
     manifests.note_ingested({f"b{number}": number for number in range(100, 116)})
     assert manifests.stored_at(REF) == REF.written_at

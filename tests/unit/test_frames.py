@@ -417,6 +417,53 @@ def test_frames_the_row_has_no_room_for_go_to_blobs() -> None:
         assert again.values[name].spent == len(frames[name].payload)
 
 
+@pytest.mark.parametrize("size", [6_100, 14_000, 29_000])
+def test_a_value_that_shrank_lets_its_large_base_go(size: int) -> None:
+    """Reading it would cost what the base costs."""
+    large = noise(60_000)
+    for base in (BlobRef("k", 1, 60_000, 5), BlobRef("m", 1, 9, 5, BlobRef("k", 1, 60_000, 5), 9)):
+        known = KnownBase(Base("k", "t", base), large, None)
+        assert known.size_bytes == 60_000
+        found = encode_values({"c": ("t", large[-size:])}, {"c": known}, {})
+        assert found.values["c"] == encode_value("t", large[-size:])
+        assert found.missed == frozenset(), "the next one may well resemble it"
+    known = replace(known, data=large[-2 * size + 1 :])
+    found = encode_values({"c": ("t", large[-size:])}, {"c": known}, {})
+    assert found.values["c"].base is None, "the keyframe is larger still"
+
+
+def test_what_did_not_pay_is_not_tried_for_some_values() -> None:
+    known = KnownBase(Base("k", "t", K), noise(30_000), None)
+    assert encode_values({"c": ("t", noise(30_000, 1))}, {"c": known}, {}).missed == {"c"}
+    missed = known.base.missed(None)
+    assert (missed.misses, missed.skips) == (1, 1)
+    tired = replace(known, base=missed)
+    found = encode_values({"c": ("t", noise(30_000) + b"more")}, {"c": tired}, {})
+    assert found.values["c"].base is None
+    again = missed.skipped(missed)
+    assert (again.misses, again.skips) == (1, 0)
+    assert again.missed(again).skips == 3
+    for _ in range(9):
+        again = again.missed(again)
+    assert again.skips == 15
+
+
+@pytest.mark.parametrize(("channels", "depth"), [(1, 8), (62, 8), (63, 7), (250, 2), (900, 1)])
+def test_with_many_channels_chains_are_shorter(channels: int, depth: int) -> None:
+    """All their references have to stand in one row."""
+    chain = K
+    for number in range(depth):
+        data = noise(20_000) + b"end"
+        known = KnownBase(Base("b", "t", chain, 10**9), noise(20_000), None)
+        others = {f"o{n}": ("t", b"small") for n in range(channels - 1)}
+        found = encode_values({"c": ("t", data), **others}, {"c": known}, {})
+        assert found.values["c"].base == chain
+        chain = BlobRef(f"b{number}", 1, 9, 5, chain, 9)
+    known = KnownBase(Base("b", "t", chain, 10**9), noise(20_000), None)
+    found = encode_values({"c": ("t", data), **others}, {"c": known}, {})
+    assert found.values["c"].base is None
+
+
 def test_small_values_come_before_frames() -> None:
     sizes = {"small": 10, "frame": INLINE_FRAME_CHARS, "large": INLINE_VALUE_CHARS + 1}
 

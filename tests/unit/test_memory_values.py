@@ -38,7 +38,7 @@ def put(**changes: object) -> PutRequest:
 
 def with_base(memory: Memory, base: Base) -> Memory:
     """The same, with a base for the channel c and its bytes."""
-    memory.manifests.remember(PARENT, {}, {"c": 1}, {"c": base})
+    memory.manifests.remember(PARENT, {}, {"c": 1}, {"c": base}, "e")
     memory.keep({base.identity: DATA}, {})
     return memory
 
@@ -48,56 +48,54 @@ def test_a_base_whose_bytes_are_here(ref: BlobRef | None) -> None:
     base = Base("k", "t", ref)
     memory = with_base(new_memory(), base)
 
-    assert memory.known_bases(put(), (), NOW) == {"c": KnownBase(base, DATA, None)}
-    assert memory.known_bases(put(values={"d": ("t", DATA)}), (), NOW) == {}
-    assert memory.known_bases(put(parent_checkpoint_id="0"), (), NOW) == {}
-    assert memory.known_bases(put(parent_checkpoint_id=""), (), NOW) == {}
+    assert memory.known_bases(put(), "e", (), NOW) == {"c": KnownBase(base, DATA, None)}
+    assert memory.known_bases(put(values={"d": ("t", DATA)}), "e", (), NOW) == {}
+    assert memory.known_bases(put(parent_checkpoint_id="0"), "e", (), NOW) == {}
+    assert memory.known_bases(put(parent_checkpoint_id=""), "e", (), NOW) == {}
 
 
 def test_a_base_whose_bytes_are_gone() -> None:
     memory = new_memory()
-    memory.manifests.remember(PARENT, {}, {"c": 1}, {"c": Base("k", "t", K)})
+    memory.manifests.remember(PARENT, {}, {"c": 1}, {"c": Base("k", "t", K)}, "e")
 
-    assert memory.known_bases(put(), (), NOW) == {}
+    assert memory.known_bases(put(), "e", (), NOW) == {}
 
 
 def test_the_keyframe_of_a_base_that_is_a_frame() -> None:
     base = Base("m", "t", M)
     memory = with_base(new_memory(), base)
-    assert memory.known_bases(put(), (), NOW) == {"c": KnownBase(base, DATA, None)}
+    assert memory.known_bases(put(), "e", (), NOW) == {"c": KnownBase(base, DATA, None)}
     memory.keep({"k": b"keyframe"}, {})
-    assert memory.known_bases(put(), (), NOW) == {"c": KnownBase(base, DATA, b"keyframe")}
+    assert memory.known_bases(put(), "e", (), NOW) == {"c": KnownBase(base, DATA, b"keyframe")}
 
 
 @pytest.mark.parametrize("lost", ["k", "m"])
 def test_nothing_is_stored_against_what_was_not_written(lost: str) -> None:
     memory = with_base(new_memory(), Base("m", "t", M))
 
-    assert memory.known_bases(put(), {lost}, NOW) == {}
-    assert memory.known_bases(put(), {"other"}, NOW).keys() == {"c"}
+    assert memory.known_bases(put(), "e", {lost}, NOW) == {}
+    assert memory.known_bases(put(), "e", {"other"}, NOW).keys() == {"c"}
 
 
 def test_nothing_is_stored_against_another_life_of_the_thread() -> None:
-    memory = with_base(new_memory("e"), Base("k", "t", K))
-    assert memory.known_bases(put(epoch="e"), (), NOW).keys() == {"c"}
-    assert memory.known_bases(put(epoch="copy"), (), NOW) == {}
-    memory.epochs.kill(["e"])
-    assert memory.known_bases(put(), (), NOW) == {}
-    assert with_base(Memory(Stats()), Base("k", "t", K)).known_bases(put(), (), NOW) == {}
+    memory = with_base(new_memory(), Base("k", "t", K))
+    assert memory.known_bases(put(), "e", (), NOW).keys() == {"c"}
+    assert memory.known_bases(put(), "copy", (), NOW) == {}
+    assert memory.known_bases(put(), "", (), NOW) == {}
 
 
 def test_nothing_is_stored_against_what_may_be_gone_before_it() -> None:
     memory = with_base(new_memory(), Base("m", "t", M))
     later = NOW + 20 * TICKS_PER_DAY
-    assert memory.known_bases(put(), (), later) == {}, "the periods are not known"
+    assert memory.known_bases(put(), "e", (), later) == {}, "the periods are not known"
     days = [120, 150, 150, 36_500, 90]
     memory.retention.learn(Periods(*(number * TICKS_PER_DAY for number in days)), later)
-    assert memory.known_bases(put(), (), later).keys() == {"c"}
+    assert memory.known_bases(put(), "e", (), later).keys() == {"c"}
     assert memory.is_lasting(M, later)
     assert not memory.is_lasting(None, later)
     old = replace(M, base=replace(K, written_at=NOW - 20 * TICKS_PER_DAY))
     assert not memory.is_lasting(old, later)
-    assert with_base(memory, Base("m", "t", old)).known_bases(put(), (), later) == {}
+    assert with_base(memory, Base("m", "t", old)).known_bases(put(), "e", (), later) == {}
 
 
 def test_the_frame_of_a_channel_that_did_not_change() -> None:
@@ -145,12 +143,12 @@ def test_values_just_stored_are_bases() -> None:
     refs = stored(memory, request, {name: encode_value(*value) for name, value in values.items()})
 
     assert refs.keys() == {"apart"}
-    assert memory.manifests.base(KEY, "apart") == Base("new", "t", refs["apart"])
-    assert memory.manifests.base(KEY, "whole") == Base("s2 whole", "t", None)
-    assert memory.manifests.base(KEY, "small") is None
+    assert memory.manifests.base(KEY, "apart", "e") == Base("new", "t", refs["apart"])
+    assert memory.manifests.base(KEY, "whole", "e") == Base("s2 whole", "t", None)
+    assert memory.manifests.base(KEY, "small", "e") is None
     assert memory.base_bytes.get("new") == DATA
     assert memory.base_bytes.get("s2 whole") == DATA[::-1]
-    assert memory.manifests.unchanged(KEY, "apart", 1) == refs["apart"]
+    assert memory.manifests.unchanged(KEY, "apart", 1, "e") == refs["apart"]
 
 
 def test_a_frame_in_the_row_leaves_the_base_as_it_was() -> None:
@@ -159,8 +157,8 @@ def test_a_frame_in_the_row_leaves_the_base_as_it_was() -> None:
     request = put(values={"c": ("t", DATA + b"more")}, versions={"c": 2})
     stored(memory, request, {"c": frame})
 
-    assert memory.manifests.base(KEY, "c") == Base("k", "t", K, 150, "s2 c")
-    assert memory.unchanged_frame(KEY, "c", 2) == frame
+    assert memory.manifests.base(KEY, "c", "e") == Base("k", "t", K, 150, "s2 c")
+    assert memory.unchanged_frame(KEY, "c", 2, "e") == frame
     assert memory.base_bytes.get("k") == DATA
 
 
@@ -172,7 +170,7 @@ def test_a_frame_in_a_blob_is_the_next_base() -> None:
 
     assert refs["apart"].base == K
     assert refs["apart"].spent == 150
-    assert memory.manifests.base(KEY, "apart") == Base("new", "t", refs["apart"])
+    assert memory.manifests.base(KEY, "apart", "e") == Base("new", "t", refs["apart"])
     assert memory.base_bytes.get("new") == DATA + b"more"
 
 
@@ -180,11 +178,11 @@ def test_what_did_not_change_keeps_its_base() -> None:
     memory = with_base(new_memory(), Base("k", "t", K, 100, "s1 c"))
     request = put(values={}, reused={"c": K}, versions={"c": 1})
     stored(memory, request, {})
-    assert memory.manifests.base(KEY, "c") == Base("k", "t", K, 100)
-    assert memory.manifests.unchanged(KEY, "c", 1) == K
+    assert memory.manifests.base(KEY, "c", "e") == Base("k", "t", K, 100)
+    assert memory.manifests.unchanged(KEY, "c", 1, "e") == K
 
     stored(new := new_memory(), request, {})
-    assert new.manifests.base(KEY, "c") is None
+    assert new.manifests.base(KEY, "c", "e") is None
 
 
 @pytest.mark.parametrize("apart", [False, True])
@@ -192,17 +190,54 @@ def test_a_frame_that_rides_on(apart: bool) -> None:
     channel = "apart" if apart else "c"
     memory, frame = new_memory(), replace(encode_frame("t", DATA, DATA, K), spent=40)
     base = Base("k", "t", K, 30, "s1 c")
-    memory.manifests.remember(PARENT, {}, {channel: 1}, {channel: base})
+    memory.manifests.remember(PARENT, {}, {channel: 1}, {channel: base}, "e")
     request = put(values={}, riding={channel: frame}, versions={channel: 1})
     refs = stored(memory, request, {channel: frame})
 
-    found = memory.manifests.base(KEY, channel)
+    found = memory.manifests.base(KEY, channel, "e")
     if apart:
         assert found == Base("k", "t", K, 30)
-        assert memory.manifests.unchanged(KEY, channel, 1) == refs[channel]
+        assert memory.manifests.unchanged(KEY, channel, 1, "e") == refs[channel]
     else:
         assert found == Base("k", "t", K, 40, "s2 c")
-        assert memory.unchanged_frame(KEY, channel, 1) == frame
+        assert memory.unchanged_frame(KEY, channel, 1, "e") == frame
 
     stored(new := new_memory(), request, {channel: frame})
-    assert new.manifests.base(KEY, channel) is None, "the parent was forgotten meanwhile"
+    assert new.manifests.base(KEY, channel, "e") is None, "the parent was forgotten meanwhile"
+
+
+def test_a_value_unlike_the_one_before_is_not_tried_again_at_once() -> None:
+    memory = with_base(new_memory(), Base("k", "t", K))
+    skips = []
+    for number in range(40):
+        parent = CheckpointKey("thread", "", str(number + 1))
+        key = CheckpointKey("thread", "", str(number + 2))
+        request = put(
+            key=key,
+            parent_checkpoint_id=parent.checkpoint_id,
+            values={"c": ("t", bytes([number]) * 20_000)},
+            versions={"c": number},
+        )
+        known = memory.known_bases(request, "e", (), NOW)
+        encoded = request.encode(known)[2]
+        missed = {"c"} if known and not known["c"].base.skips else set()
+        parts = CheckpointParts(
+            key=key,
+            parent_checkpoint_id=parent.checkpoint_id,
+            epoch="e",
+            run_id="",
+            submission_id=f"s{number}",
+            written_at=NOW,
+            checkpoint=encode_value("t", b""),
+            metadata=encode_value("t", b""),
+            values=encoded.values,
+            reused={},
+        )
+        plan = plan_checkpoint(parts, lambda: "new")
+        memory.remember_values(request, plan, {}, missed)
+        base = memory.manifests.base(key, "c", "e")
+        assert base is not None
+        skips.append(base.skips)
+
+    assert skips[:12] == [1, 0, 3, 2, 1, 0, 7, 6, 5, 4, 3, 2]
+    assert max(skips) == 15

@@ -78,7 +78,7 @@ def test_the_body_and_the_metadata_spill_too() -> None:
     assert isinstance(plan.row.checkpoint, BlobRef)
     assert isinstance(plan.row.metadata, BlobRef)
     assert [copy.ref.chunks for copy in plan.copies] == [1, 5]
-    assert [copy.channel for copy in plan.copies] == ["", ""], "parts of the row, no channels"
+    assert [copy.channel for copy in plan.copies] == [None, None], "parts of the row, no channels"
     assert metadata_from_cell(orjson.loads(plan.row_json)["metadata_data"], "x") is None
 
 

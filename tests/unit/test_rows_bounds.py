@@ -51,7 +51,7 @@ def test_ten_thousand_channels() -> None:
     assert isinstance(plan.row.inline, BlobRef)
     assert orjson.loads(plan.row_json)["inline_data"] == ""
     [copy] = plan.copies
-    assert (copy.channel, copy.value.value_type) == ("", "json"), "a part of the row, no channel"
+    assert (copy.channel, copy.value.value_type) == (None, "json"), "a part of the row, no channel"
 
 
 def test_ten_thousand_large_channels() -> None:
@@ -62,7 +62,7 @@ def test_ten_thousand_large_channels() -> None:
     assert isinstance(row.blobs, BlobRef)
     assert len(plan.copies) == 10_001
     # One copy of the list itself; all others are reachable through it.
-    assert {copy.channel for copy in plan.copies} == {*values, ""}
+    assert {copy.channel for copy in plan.copies} == {*values, None}
     from_list = {copy.ref.blob_id: copy.value for copy in plan.copies}
     refs, _ = refs_from_json(decode_value(from_list[row.blobs.blob_id], "refs"), "refs")
     assert {ref.blob_id for ref in refs.values()} == set(from_list) - {row.blobs.blob_id}

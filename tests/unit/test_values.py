@@ -16,6 +16,7 @@ from langgraph.checkpoint.kusto._values import (
     CHUNK_BYTES,
     INLINE_ROW_CHARS,
     INLINE_VALUE_CHARS,
+    MAX_VALUE_BYTES,
     RAW,
     ZSTD,
     ChunkRow,
@@ -215,6 +216,19 @@ def test_inline_boundaries() -> None:
     full = {str(number): INLINE_VALUE_CHARS for number in range(17)}
     assert INLINE_ROW_CHARS == 16 * INLINE_VALUE_CHARS
     assert choose_inline(full) == set(sorted(full)[:16])
+
+
+def test_no_more_is_decompressed_than_a_value_is_said_to_have() -> None:
+    bomb = encode_value("t", bytes(50_000_000))
+    assert len(bomb.payload) < 5_000
+    for said in (10, 49_999_999, 50_000_001):
+        with pytest.raises(CorruptValueError, match=f"is not the {said} bytes"):
+            decode_value(replace(bomb, value_bytes=said), "x")
+    for said in (-1, MAX_VALUE_BYTES + 1):
+        with pytest.raises(CorruptValueError, match=f"is said to have {said} bytes"):
+            decode_value(replace(bomb, value_bytes=said), "x")
+    with pytest.raises(CorruptValueError, match="is not the 50000000 bytes"):
+        decode_value(replace(bomb, payload=bomb.payload + b"more"), "x")
 
 
 def test_what_rows_already_written_depend_on() -> None:

@@ -20,6 +20,7 @@ K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 _EPOCHS_OF_A_THREAD = 4  # remembered, of those this process uses
+_REF_BYTES = 400  # what a reference or a version takes, with what holds it
 _ENTRY_BYTES = 300  # what an entry takes beside its value
 
 
@@ -89,9 +90,7 @@ class ByteLru(Generic[K, V]):
 
     def put(self, key: K, value: V) -> None:
         """Set a value, forgetting the oldest when they are too large."""
-        old = self._items.pop(key, None)
-        if old is not None:
-            self.size -= self._weight(old)
+        self.pop(key)
         if self._weight(value) > self._bound:
             return
         self._items[key] = value
@@ -99,6 +98,12 @@ class ByteLru(Generic[K, V]):
         while self.size > self._bound:
             _, oldest = self._items.popitem(last=False)
             self.size -= self._weight(oldest)
+
+    def pop(self, key: K) -> None:
+        """Forget a value."""
+        old = self._items.pop(key, None)
+        if old is not None:
+            self.size -= self._weight(old)
 
     def _weight(self, value: V) -> int:
         return self._size_of(value) + _ENTRY_BYTES
@@ -184,14 +189,30 @@ class Manifest:
     versions: Mapping[str, Any]
     bases: Mapping[str, Base] = field(default_factory=dict)
     """What the next values of channels may be stored against."""
+    epoch: str = ""
+    """Of the copy that it describes: a copy of a thread has the same ids in another life."""
+
+    @property
+    def size_bytes(self) -> int:
+        """About what it takes."""
+        refs = [*self.blobs.values(), *(base.ref for base in self.bases.values() if base.ref)]
+        parts = sum(1 + ref.depth for ref in refs) + len(self.versions)
+        return parts * _REF_BYTES
 
 
 class Manifests:
-    """Manifests of recent checkpoints, to refer to unchanged values instead of writing them."""
+    """Manifests of recent checkpoints, to refer to unchanged values instead of writing them.
 
-    def __init__(self, bound: int = 4_096) -> None:
-        self._items: LruMap[CheckpointKey, Manifest] = LruMap(bound)
-        self._ingested: LruMap[str, int] = LruMap(16 * bound)
+    Args:
+        bound: Bytes of all of them, about.
+        times: How many times of ingestion are remembered.
+    """
+
+    def __init__(self, bound: int = 32 * 1024 * 1024, times: int = 65_536) -> None:
+        self._items: ByteLru[CheckpointKey, Manifest] = ByteLru(
+            bound, lambda manifest: manifest.size_bytes
+        )
+        self._ingested: LruMap[str, int] = LruMap(times)
 
     def remember(
         self,
@@ -199,12 +220,13 @@ class Manifests:
         blobs: Mapping[str, BlobRef],
         versions: Mapping[str, Any],
         bases: Mapping[str, Base] | None = None,
+        epoch: str = "",
     ) -> None:
         """Note where the values of a checkpoint are; without large values nothing is kept."""
         bases = bases or {}
         if blobs or bases:
             kept = {channel: versions.get(channel) for channel in {**blobs, **bases}}
-            self._items.put(key, Manifest(dict(blobs), kept, dict(bases)))
+            self._items.put(key, Manifest(dict(blobs), kept, dict(bases), epoch))
         else:
             self._items.pop(key)
 
@@ -225,12 +247,19 @@ class Manifests:
         moments = ((part, self._ingested.get(part.blob_id)) for part in ref.chain())
         return min(part.written_at if known is None else known for part, known in moments)
 
-    def base(self, parent: CheckpointKey, channel: str) -> Base | None:
+    def of(self, key: CheckpointKey, epoch: str | None) -> Manifest | None:
+        """The manifest of a checkpoint, if it is that of the copy with an epoch."""
+        manifest = self._items.get(key)
+        return manifest if manifest is not None and manifest.epoch == epoch else None
+
+    def base(self, parent: CheckpointKey, channel: str, epoch: str | None = "") -> Base | None:
         """What the value that follows a checkpoint's may be stored against."""
-        manifest = self._items.get(parent)
+        manifest = self.of(parent, epoch)
         return None if manifest is None else manifest.bases.get(channel)
 
-    def unchanged(self, parent: CheckpointKey, channel: str, version: Any) -> BlobRef | None:
+    def unchanged(
+        self, parent: CheckpointKey, channel: str, version: Any, epoch: str | None = ""
+    ) -> BlobRef | None:
         """The stored copy of a channel that did not change since the parent.
 
         It may be about to expire: `stored_at` tells.
@@ -240,13 +269,16 @@ class Manifests:
             channel: A channel that is not among the new versions.
             version: Its version in the new checkpoint; another one, or one of another type, means
                 another value.
+            epoch: Of the parent.
         """
-        manifest = self._items.get(parent)
+        manifest = self.of(parent, epoch)
         ref = None if manifest is None else manifest.blobs.get(channel)
-        return ref if self.is_same(parent, channel, version) else None
+        return ref if self.is_same(parent, channel, version, epoch) else None
 
-    def is_same(self, parent: CheckpointKey, channel: str, version: Any) -> bool:
+    def is_same(
+        self, parent: CheckpointKey, channel: str, version: Any, epoch: str | None = ""
+    ) -> bool:
         """Whether a channel that is not among the new versions has its parent's value."""
-        manifest = self._items.get(parent)
+        manifest = self.of(parent, epoch)
         known = None if manifest is None else manifest.versions.get(channel)
         return known is not None and type(known) is type(version) and known == version

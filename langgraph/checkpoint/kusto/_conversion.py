@@ -72,13 +72,14 @@ def put_request(
     riding: dict[str, Encoded] = {}
     ages = memory.retention.ages(now)
     parent = place.key(place.checkpoint_id) if place.checkpoint_id else None
+    epoch = None if parent is None else memory.epochs.of(parent)
     for channel, value in channels.items():
         check_text("channel", channel)
         ref = None
         if parent is not None and channel not in new_versions:
             version = versions.get(channel)
-            ref = memory.manifests.unchanged(parent, channel, version)
-            frame = memory.unchanged_frame(parent, channel, version)
+            ref = memory.manifests.unchanged(parent, channel, version, epoch)
+            frame = memory.unchanged_frame(parent, channel, version, epoch)
             if ref is not None and memory.is_lasting(ref, now):
                 reused[channel] = ref
                 continue
@@ -102,6 +103,7 @@ def put_request(
         columns=kql_columns(cast(Mapping[str, Any], full_metadata), versions),
         doubtful=doubtful,
         riding=riding,
+        reused_of=(epoch or "") if reused or riding else "",
         counted=delta_counters(full_metadata),
         checkpoint_map=checkpoint_map_of(config),
     )

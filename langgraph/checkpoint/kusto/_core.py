@@ -12,7 +12,7 @@ import asyncio
 import logging
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -21,7 +21,6 @@ from . import _kql
 from ._caches import LruMap
 from ._clock import TICKS_PER_DAY, ticks_from_unix_ns
 from ._commits import Commits
-from ._frames import EncodedValues, KnownBase, encode_values
 from ._memory import Memory
 from ._pending_writes import PendingWrite, WriteSubmission
 from ._requests import PutRequest, WritesRequest
@@ -32,7 +31,7 @@ from ._sent_again import sent_again
 from ._threads import run_in_thread
 from ._tombstones import Deaths, Tombstone, tombstones_from_rows
 from ._transport import Table, Transport, understood
-from ._values import OFF_LOOP_BYTES, BlobRef, Encoded, Line, encode_value
+from ._values import OFF_LOOP_BYTES, BlobRef, Line, encode_value
 from ._visibility import Visibility
 from ._writer import Writer
 from .errors import SaverClosedError, WriteFailedError
@@ -126,13 +125,17 @@ class Core:
         """Store a checkpoint; on return it is acknowledged, or accepted in `buffered` mode."""
         self.raise_failures()
         written_at = self.memory.clock.issue(now_ticks())
-        known = self.memory.known_bases(request, self._lost_blobs, now_ticks())
-        size = sum(len(data) for _, data in request.values.values()) + len(request.checkpoint[1])
-        if size > OFF_LOOP_BYTES:
-            encoded = await run_in_thread(_encode, request, known)
-        else:
-            encoded = _encode(request, known)
         epoch = request.epoch or await self._epoch_for_put(request)
+        if request.reused_of not in ("", epoch):
+            raise WriteFailedError(
+                f"checkpoint {request.key.checkpoint_id} refers to values of its parent, and the"
+                f" thread {request.key.thread_id!r} was replaced meanwhile; put it again"
+            )
+        known = self.memory.known_bases(request, epoch, self._lost_blobs, now_ticks())
+        if request.size_bytes + sum(item.size_bytes for item in known.values()) > OFF_LOOP_BYTES:
+            encoded = await run_in_thread(request.encode, known)
+        else:
+            encoded = request.encode(known)
         self._count_dead(request, epoch)
         parts = CheckpointParts(
             key=request.key,
@@ -151,7 +154,7 @@ class Core:
         )
         plan = plan_checkpoint(parts, lambda: new_id("b"))
         rows = [copy.to_rows() for copy in plan.copies]
-        await self._submit_put(request, plan, rows)
+        await self._submit_put(request, plan, rows, encoded[2].missed)
 
     def _count_dead(self, request: PutRequest, epoch: str) -> None:
         killed = self.memory.epochs.is_killed(epoch)
@@ -169,32 +172,18 @@ class Core:
             self.memory.own_runs.add([(key.thread_id, run_id)])
 
     async def _submit_put(
-        self, request: PutRequest, plan: CheckpointPlan, blob_rows: list[list[Line]]
+        self,
+        request: PutRequest,
+        plan: CheckpointPlan,
+        blob_rows: list[list[Line]],
+        missed: Container[str],
     ) -> None:
         memory, key = self.memory, request.key
         sizes = [sum(map(len, rows)) for rows in blob_rows]
         total = sum(sizes) + len(plan.row_json)
+        identities = [*(copy.ref.blob_id for copy in plan.copies), plan.row.submission_id]
         await self._commits.admit(total)
         arrived = asyncio.get_running_loop().time()
-        try:
-            needed = self._submit_blobs(plan, blob_rows, request.reused)
-        except BaseException:
-            self._commits.release(total)
-            raise
-        for copy, size in zip(plan.copies, sizes, strict=True):
-            memory.overlay.add_blob(copy, size)
-        memory.overlay.add_checkpoint(plan.row, len(plan.row_json))
-        memory.epochs.remember(key, plan.row.epoch)
-        self._remember_run(key, request.run_id)
-        stored = {copy.channel: copy.ref for copy in plan.copies if copy.channel}
-        memory.remember_values(request, plan, stored)
-        self.stats.add("blobs_stored", len(plan.copies))
-        self.stats.add("blobs_reused", len(request.reused))
-        framed = sum(copy.ref.base is not None for copy in plan.copies)
-        self.stats.add("frames_stored", framed + len(plan.bases))
-        if request.on_submitted is not None:
-            request.on_submitted(stored)
-        identities = [*(copy.ref.blob_id for copy in plan.copies), plan.row.submission_id]
 
         async def send() -> None:
             await _all(needed)
@@ -207,6 +196,25 @@ class Core:
             memory.overlay.remove(identities)
             memory.manifests.forget(key)
 
+        try:
+            needed = self._submit_blobs(plan, blob_rows, request.reused)
+            for copy, size in zip(plan.copies, sizes, strict=True):
+                memory.overlay.add_blob(copy, size)
+            memory.overlay.add_checkpoint(plan.row, len(plan.row_json))
+            stored = {copy.channel: copy.ref for copy in plan.copies if copy.channel is not None}
+            memory.remember_values(request, plan, stored, missed)
+            if request.on_submitted is not None:
+                request.on_submitted(stored)
+        except BaseException:
+            self._commits.release(total)
+            undo()
+            raise
+        memory.epochs.remember(key, plan.row.epoch)
+        self._remember_run(key, request.run_id)
+        framed = len(plan.bases) + sum(copy.ref.base is not None for copy in plan.copies)
+        self.stats.add("blobs_stored", len(plan.copies))
+        self.stats.add("blobs_reused", len(request.reused))
+        self.stats.add("frames_stored", framed)
         what = f"put of checkpoint {key.checkpoint_id} of thread {key.thread_id!r}"
         await self._commits.run(send, undo, total, what)
 
@@ -468,16 +476,6 @@ async def _all(answers: Sequence[asyncio.Future[None]]) -> None:
         await asyncio.wait(answers)
     for answer in answers:
         answer.result()
-
-
-def _encode(
-    request: PutRequest, known: Mapping[str, KnownBase]
-) -> tuple[Encoded, Encoded, EncodedValues]:
-    return (
-        encode_value(*request.checkpoint),
-        encode_value(*request.metadata),
-        encode_values(request.values, known, request.riding),
-    )
 
 
 def _encode_writes(request: WritesRequest) -> tuple[PendingWrite, ...]:

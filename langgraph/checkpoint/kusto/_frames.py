@@ -37,6 +37,12 @@ MAX_DEPTH = 8
 _REQUEST_CHARS = 8_000
 """What one more request is worth, in characters that ride in rows instead."""
 
+_MOST_MISSES = 4
+
+_REFS_OF_A_ROW = 500
+"""About; with more, the list of references would be a blob of its own, which reading has to fetch
+first. So with many channels chains are shorter."""
+
 _PAYS = 2
 """A frame has to be so many times smaller than the keyframe."""
 
@@ -55,6 +61,19 @@ class Base:
     """Characters of the frames against it that rode in rows."""
     frame: str = ""
     """Names the frame against it that the value is, if that rides in the row."""
+    misses: int = 0
+    """How many values in a row were stored whole because frames did not pay."""
+    skips: int = 0
+    """Values that are stored whole without trying, since that costs time: more after each miss."""
+
+    def missed(self, before: Base | None) -> Base:
+        """The same, when storing the value against the base before did not pay."""
+        misses = min(_MOST_MISSES, 1 + (before.misses if before is not None else 0))
+        return replace(self, misses=misses, skips=2**misses - 1)
+
+    def skipped(self, before: Base) -> Base:
+        """The same, when storing the value against the base before was not tried."""
+        return replace(self, misses=before.misses, skips=before.skips - 1)
 
 
 @dataclass(frozen=True)
@@ -66,6 +85,11 @@ class KnownBase:
     keyframe: bytes | None
     """Of a base that is a frame itself: the bytes of its keyframe, if they are at hand."""
 
+    @property
+    def size_bytes(self) -> int:
+        """What may have to be looked at to store a value against it."""
+        return len(self.data) + len(self.keyframe or b"")
+
 
 @dataclass(frozen=True)
 class EncodedValues:
@@ -74,6 +98,8 @@ class EncodedValues:
     values: Mapping[str, Encoded]
     apart: frozenset[str]
     """Channels whose value goes to a blob of its own, small as it may be."""
+    missed: frozenset[str] = frozenset()
+    """Channels whose value is nothing like the one before."""
 
 
 def encode_values(
@@ -90,25 +116,29 @@ def encode_values(
     """
     encoded: dict[str, Encoded] = {}
     apart: set[str] = set()
+    missed: set[str] = set()
+    depth = max(1, min(MAX_DEPTH, _REFS_OF_A_ROW // max(1, len(values) + len(riding))))
     for channel, frame in riding.items():
-        encoded[channel], alone = _ride_again(frame)
+        encoded[channel], alone = _ride_again(frame, depth)
         if alone:
             apart.add(channel)
     for channel, (value_type, data) in values.items():
         known = bases.get(channel)
-        encoded[channel], alone = _encode(value_type, data, known)
+        encoded[channel], alone = _encode(value_type, data, known, depth)
         if alone:
             apart.add(channel)
+        elif known is not None and _is_unlike(encoded[channel], data, known):
+            missed.add(channel)
     for channel in encoded.keys() - apart - _riding(encoded, apart):
         frame = encoded[channel]
         if frame.base is None:
             continue
         apart.add(channel)  # a frame the row has no room for
         if channel in values:
-            encoded[channel] = _new_base(*values[channel], bases[channel], frame, frame.base)
+            encoded[channel] = _new_base(*values[channel], bases[channel], frame, depth)
         else:
             encoded[channel] = replace(frame, spent=frame.base.spent + len(frame.payload))
-    return EncodedValues(encoded, frozenset(apart))
+    return EncodedValues(encoded, frozenset(apart), frozenset(missed))
 
 
 def _riding(encoded: Mapping[str, Encoded], apart: Container[str]) -> set[str]:
@@ -119,22 +149,38 @@ def _riding(encoded: Mapping[str, Encoded], apart: Container[str]) -> set[str]:
     )
 
 
-def _encode(value_type: str, data: bytes, known: KnownBase | None) -> tuple[Encoded, bool]:
+def _encode(
+    value_type: str, data: bytes, known: KnownBase | None, depth: int
+) -> tuple[Encoded, bool]:
     """Encode one value, and say whether it has to go to a blob."""
     if known is None or not may_be_base(value_type, data) or known.base.value_type != value_type:
         return encode_value(value_type, data), False
     base = known.base.ref
+    if known.base.skips or _shrank(data, known):
+        return encode_value(value_type, data), False
     frame = encode_frame(value_type, data, known.data, base)
     if base is None or not _pays(frame, base, data):
         return _whole(value_type, data, frame)
     spent = known.base.spent + frame.chars
     if frame.chars <= INLINE_FRAME_CHARS and spent <= frame.chars + _cost_of_base(known):
         return replace(frame, spent=spent), False
-    return _new_base(value_type, data, known, frame, base), True
+    return _new_base(value_type, data, known, frame, depth), True
 
 
 def _pays(frame: Encoded, base: BlobRef, data: bytes) -> bool:
     return len(frame.payload) * _PAYS <= min(base.keyframe.stored_bytes, len(data))
+
+
+def _is_unlike(whole: Encoded, data: bytes, known: KnownBase) -> bool:
+    """Whether a value was stored whole, and in its row, because a frame did not pay."""
+    return whole.base is None and whole.chars >= APART_CHARS and not _shrank(data, known)
+
+
+def _shrank(data: bytes, known: KnownBase) -> bool:
+    """Whether reading what a value was stored against would cost far more than the value."""
+    base = known.base.ref
+    stored = 0 if base is None else base.keyframe.stored_bytes
+    return len(data) * _PAYS < max(len(known.data), stored)
 
 
 def _cost_of_base(known: KnownBase) -> int:
@@ -160,26 +206,27 @@ def _whole(value_type: str, data: bytes, frame: Encoded) -> tuple[Encoded, bool]
 
 
 def _new_base(
-    value_type: str, data: bytes, known: KnownBase, frame: Encoded, base: BlobRef
+    value_type: str, data: bytes, known: KnownBase, frame: Encoded, depth: int
 ) -> Encoded:
     """Encode a value that others will be stored against: a frame in a short chain, or whole."""
-    if base.depth >= MAX_DEPTH:
-        if known.keyframe is None:
-            return encode_value(value_type, data)
-        frame = encode_frame(value_type, data, known.keyframe, base.keyframe)
+    base = frame.base
+    if base is None or (base.depth >= depth and known.keyframe is None):
+        return encode_value(value_type, data)
+    if base.depth >= depth:
+        frame = encode_frame(value_type, data, known.keyframe or b"", base.keyframe)
     spent = base.spent + len(frame.payload)
     if spent > base.keyframe.stored_bytes:
         return encode_value(value_type, data)
     return replace(frame, spent=spent)
 
 
-def _ride_again(frame: Encoded) -> tuple[Encoded, bool]:
+def _ride_again(frame: Encoded, depth: int) -> tuple[Encoded, bool]:
     """Let the frame of a value that did not change ride in one more row, or go to a blob.
 
     Gives the frame, and whether it has to go to a blob.
     """
     base = frame.base
-    if base is not None and frame.spent > _REQUEST_CHARS and base.depth < MAX_DEPTH:
+    if base is not None and frame.spent > _REQUEST_CHARS and base.depth < depth:
         return replace(frame, spent=base.spent + len(frame.payload)), True
     return replace(frame, spent=frame.spent + frame.chars), False
 

@@ -65,11 +65,13 @@ class Memory:
         for name, frame in frames.items():
             self.frames.put(name, frame)
 
-    def unchanged_frame(self, parent: CheckpointKey, channel: str, version: Any) -> Encoded | None:
+    def unchanged_frame(
+        self, parent: CheckpointKey, channel: str, version: Any, epoch: str | None = ""
+    ) -> Encoded | None:
         """The frame that rides in a checkpoint's row, of a channel that did not change since."""
-        if not self.manifests.is_same(parent, channel, version):
+        if not self.manifests.is_same(parent, channel, version, epoch):
             return None
-        base = self.manifests.base(parent, channel)
+        base = self.manifests.base(parent, channel, epoch)
         return None if base is None else self.frames.get(base.frame)
 
     def is_lasting(self, ref: BlobRef | None, now: int) -> bool:
@@ -82,23 +84,20 @@ class Memory:
         return ref is not None and now - self.manifests.stored_at(ref) <= most
 
     def known_bases(
-        self, request: PutRequest, lost: Container[str], now: int
+        self, request: PutRequest, epoch: str, lost: Container[str], now: int
     ) -> dict[str, KnownBase]:
         """What the next values of channels may be stored against, of those whose bytes are here.
 
         Args:
             request: The put whose values they are.
+            epoch: Of its row: in another life, the parent's id may name something else.
             lost: Ids of blobs that were not written.
             now: The present.
         """
         known: dict[str, KnownBase] = {}
         parent = replace(request.key, checkpoint_id=request.parent_checkpoint_id)
-        epoch = self.epochs.of(parent)
-        # In another life of the thread, ids are no names of what is there now.
-        if epoch is None or self.epochs.is_killed(epoch) or request.epoch not in ("", epoch):
-            return known
         for channel in request.values:
-            base = self.manifests.base(parent, channel)
+            base = self.manifests.base(parent, channel, epoch)
             data = None if base is None else self.base_bytes.get(base.identity)
             if base is None or data is None:
                 continue
@@ -114,25 +113,41 @@ class Memory:
         return known
 
     def remember_values(
-        self, request: PutRequest, plan: CheckpointPlan, stored: Mapping[str, BlobRef]
+        self,
+        request: PutRequest,
+        plan: CheckpointPlan,
+        stored: Mapping[str, BlobRef],
+        missed: Container[str] = (),
     ) -> None:
-        """Remember where the values are, and what the next ones may be stored against."""
+        """Remember where the values are, and what the next ones may be stored against.
+
+        Args:
+            request: The put.
+            plan: What it sends.
+            stored: Where those values are that went to blobs.
+            missed: Channels whose value is nothing like the one before.
+        """
         key = request.key
-        parent = replace(key, checkpoint_id=request.parent_checkpoint_id)
+        parent, epoch = replace(key, checkpoint_id=request.parent_checkpoint_id), plan.row.epoch
         bases: dict[str, Base] = {}
         for channel in request.reused:
-            base = self.manifests.base(parent, channel)
+            base = self.manifests.base(parent, channel, epoch)
             if base is not None:
                 bases[channel] = replace(base, frame="")
         for channel, (value_type, data) in request.values.items():
             part = stored.get(channel) or plan.riding[channel]
             base = base_of(part, value_type, data, f"{plan.row.submission_id} {channel}")
             if base is not None:
+                before = self.manifests.base(parent, channel, epoch)
+                if before is not None and before.skips:
+                    base = base.skipped(before)
+                elif channel in missed:
+                    base = base.missed(before)
                 bases[channel] = base
                 if part is base.ref or base.ref is None:
                     self.base_bytes.put(base.identity, data)
         for channel in request.riding:
-            base = self.manifests.base(parent, channel)
+            base = self.manifests.base(parent, channel, epoch)
             if base is not None:
                 rides = plan.riding.get(channel)
                 name = f"{plan.row.submission_id} {channel}" if rides else ""
@@ -140,7 +155,8 @@ class Memory:
                 bases[channel] = replace(base, spent=spent, frame=name)
         riding = {channel: base.frame for channel, base in bases.items() if base.frame}
         self.keep({}, {name: plan.riding[channel] for channel, name in riding.items()})
-        self.manifests.remember(key, {**request.reused, **stored}, request.versions, bases)
+        blobs = {**request.reused, **stored}
+        self.manifests.remember(key, blobs, request.versions, bases, epoch)
 
     def add_failure(self, text: str, *, loop_lost: bool = False) -> None:
         """Keep a failure nobody waits for."""

@@ -122,7 +122,9 @@ async def _prepare(core: Core, request: PutRequest) -> dict[str, int]:
     """Renew the ancestors if need be; give what children of the checkpoint will depend on."""
     lineages, now = core.memory.lineages, core.now()
     born = born_at(request.key.checkpoint_id, now)
-    step = Step(request.counted, {*request.values, *request.reused}, request.versions)
+    step = Step(
+        request.counted, {*request.values, *request.reused, *request.riding}, request.versions
+    )
     if not request.parent_checkpoint_id:
         return step.since(None, born)
     parent = replace(request.key, checkpoint_id=request.parent_checkpoint_id)

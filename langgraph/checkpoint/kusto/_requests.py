@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ._frames import EncodedValues, KnownBase, encode_values
 from ._rows import CheckpointKey
-from ._values import BlobRef, Encoded
+from ._values import BlobRef, Encoded, encode_value
 
 Typed = tuple[str, bytes]
 """A serialised value: type tag and bytes."""
@@ -37,8 +38,23 @@ class PutRequest:
     checkpoint_map: Mapping[str, str] = field(default_factory=dict)
     epoch: str = ""
     """The epoch, when the caller decides it (a copy of a thread); else it is inherited."""
+    reused_of: str = ""
+    """The epoch of the parent whose values are reused or riding, if they are a parent's."""
     on_submitted: Callable[[Mapping[str, BlobRef]], None] | None = None
     """Hears, once the rows are submitted, where the large values of the channels are."""
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes to encode."""
+        return sum(len(data) for _, data in self.values.values()) + len(self.checkpoint[1])
+
+    def encode(self, known: Mapping[str, KnownBase]) -> tuple[Encoded, Encoded, EncodedValues]:
+        """Encode the body, the metadata and the values, against what is known of some."""
+        return (
+            encode_value(*self.checkpoint),
+            encode_value(*self.metadata),
+            encode_values(self.values, known, self.riding),
+        )
 
 
 @dataclass(frozen=True)

@@ -76,7 +76,8 @@ class BlobCopy:
     key: CheckpointKey
     epoch: str
     run_id: str
-    channel: str
+    channel: str | None
+    """None for a part of the row itself."""
     version: str
     value: Encoded
     ref: BlobRef
@@ -96,7 +97,7 @@ class BlobCopy:
             "checkpoint_id": self.key.checkpoint_id,
             "epoch": self.epoch,
             "run_id": self.run_id,
-            "channel": self.channel,
+            "channel": self.channel or "",
             "version": self.version,
             "value_type": self.value.value_type,
             "codec": ROW_CODEC,
@@ -195,20 +196,20 @@ class _Spill:
         self._new_blob_id = new_blob_id
         self.copies: list[BlobCopy] = []
 
-    def add(self, channel: str, value: Encoded) -> BlobRef:
+    def add(self, channel: str | None, value: Encoded) -> BlobRef:
         parts, payload = self._parts, value.payload
         chunks = chunk_count(payload)
         ref = BlobRef(
             self._new_blob_id(), chunks, len(payload), parts.written_at, value.base, value.spent
         )
-        version = parts.versions.get(channel, "")[:_VERSION_CHARS]
+        version = "" if channel is None else parts.versions.get(channel, "")[:_VERSION_CHARS]
         self.copies.append(
             BlobCopy(parts.key, parts.epoch, parts.run_id, channel, version, value, ref)
         )
         return ref
 
     def fit(self, value: Encoded) -> Encoded | BlobRef:
-        return value if value.chars <= _CELL_CHARS else self.add("", value)
+        return value if value.chars <= _CELL_CHARS else self.add(None, value)
 
 
 def plan_checkpoint(parts: CheckpointParts, new_blob_id: Callable[[], str]) -> CheckpointPlan:
@@ -230,12 +231,12 @@ def plan_checkpoint(parts: CheckpointParts, new_blob_id: Callable[[], str]) -> C
     inline_json = inline_to_json(small)
     inline: Mapping[str, Encoded] | BlobRef = small
     if _nested_chars(inline_json) > _INLINE_CELL_CHARS:  # very many names, or very long ones
-        inline = spill.add("", encode_value(_JSON, inline_json))
+        inline = spill.add(None, encode_value(_JSON, inline_json))
     refs: Mapping[str, BlobRef] | BlobRef = blobs
     bases = {name: value.base for name, value in small.items() if value.base is not None}
     refs_json = refs_to_json(blobs, bases)
     if _nested_chars(refs_json) > _REFS_CHARS:
-        refs = spill.add("", encode_value(_JSON, refs_json))
+        refs = spill.add(None, encode_value(_JSON, refs_json))
     row = StoredCheckpoint(
         key=parts.key,
         parent_checkpoint_id=parts.parent_checkpoint_id,

@@ -429,7 +429,7 @@ class KustoSaverBase(BaseCheckpointSaver[str]):
     def _decode(self, raw: RawCheckpoint) -> CheckpointTuple:
         found = checkpoint_tuple(self.serde, raw)
         versions = found.checkpoint.get("channel_versions") or {}
-        self._memory.manifests.remember(raw.key, raw.blobs, versions, raw.bases)
+        self._memory.manifests.remember(raw.key, raw.blobs, versions, raw.bases, raw.epoch)
         return found
 
     async def _decode_anywhere(self, raw: RawCheckpoint) -> CheckpointTuple:

@@ -158,7 +158,7 @@ def encode_frame(value_type: str, data: bytes, base: bytes, ref: BlobRef | None)
         zstd.CompressionParameter.compression_level: _COMPRESSION_LEVEL,
         zstd.CompressionParameter.checksum_flag: 1,
         # All of the base has to be in sight from the last byte of the value.
-        zstd.CompressionParameter.window_log: max(10, (len(base) + len(data)).bit_length()),
+        zstd.CompressionParameter.window_log: _window_log(len(base) + len(data)),
     }
     if len(base) + len(data) >= _LONG_DISTANCE_BYTES:
         options[zstd.CompressionParameter.enable_long_distance_matching] = 1
@@ -183,7 +183,7 @@ def decode_value(stored: Encoded, where: str, base: bytes | None = None) -> byte
         data = stored.payload
     elif stored.encoding == ZSTD:
         try:
-            data = zstd.decompress(stored.payload)
+            data = _decompress(stored, where, zstd.ZstdDecompressor())
         except zstd.ZstdError as error:
             raise corrupt(f"{where} does not decompress: {error}") from error
     elif stored.encoding == FRAME:
@@ -205,11 +205,28 @@ def _decode_frame(stored: Encoded, where: str, base: bytes | None) -> bytes:
     if base is None or len(base) < LEAST_BASE_BYTES:
         raise corrupt(f"{where} was stored against another value, and does not say which")
     prefix = zstd.ZstdDict(base, is_raw=True).as_prefix
-    options: dict[int, int] = {zstd.DecompressionParameter.window_log_max: _WINDOW_LOG_MAX}
+    window = _window_log(len(base) + stored.value_bytes)
+    options: dict[int, int] = {zstd.DecompressionParameter.window_log_max: window}
     try:
-        return zstd.decompress(stored.payload, zstd_dict=prefix, options=options)
+        return _decompress(stored, where, zstd.ZstdDecompressor(prefix, options))
     except zstd.ZstdError as error:
         raise corrupt(f"{where} does not decompress: {error}") from error
+
+
+def _decompress(stored: Encoded, where: str, decompressor: zstd.ZstdDecompressor) -> bytes:
+    """Decompress no more than the value is said to have."""
+    if not 0 <= stored.value_bytes <= MAX_VALUE_BYTES:
+        raise corrupt(f"{where} is said to have {stored.value_bytes} bytes")
+    data = decompressor.decompress(stored.payload, stored.value_bytes + 1)
+    whole = decompressor.eof and not decompressor.unused_data
+    if not whole or len(data) != stored.value_bytes:
+        raise corrupt(f"{where} is not the {stored.value_bytes} bytes that were stored")
+    return data
+
+
+def _window_log(size: int) -> int:
+    """So that all of a base and a value is in sight of each other."""
+    return max(10, min(_WINDOW_LOG_MAX, size.bit_length()))
 
 
 class ChunkRow:
