@@ -91,7 +91,7 @@ class SaverOptions:
     """Rows kept because no query has shown them yet; beyond it, `put` waits."""
 
     frame_cache_bytes: int = 64 * 1024 * 1024
-    """Values kept so that the next ones can be stored as what changed since; 0 keeps none."""
+    """Values kept so that the next ones can be stored as what changed since; with 0 none are."""
 
     intake_timeout: float = 60.0
     """How long `put` waits for room before it raises `BackpressureError`."""
