@@ -140,7 +140,7 @@ def _dangling_reference() -> None:
     submit_blobs = _at(Core, "_submit_blobs", "self", "plan", "blob_rows", "reused")
     put = _at(Core, "put", "self", "request")
     _at(Manifests, "forget", "self", "key")
-    _at(Manifests, "unchanged", "self", "parent", "channel", "version")
+    _at(Manifests, "unchanged", "self", "parent", "channel", "version", "epoch")
 
     def without_looking(
         self: Core, plan: CheckpointPlan, blob_rows: list[list[Any]], _: Mapping[str, BlobRef]
@@ -151,7 +151,9 @@ def _dangling_reference() -> None:
         """What a put before under the same id was to store is not stored again."""
         manifests, versions = self.memory.manifests, request.versions
         found = {
-            channel: manifests.unchanged(request.key, channel, versions.get(channel))
+            channel: manifests.unchanged(
+                request.key, channel, versions.get(channel), self.memory.epochs.of(request.key)
+            )
             for channel in request.values
         }
         stored = {channel: ref for channel, ref in found.items() if ref is not None}

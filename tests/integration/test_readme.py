@@ -401,7 +401,9 @@ def test_every_flag_named_exists() -> None:
     shown = ""
     for module in ("langgraph.checkpoint.kusto.local", "benchmarks", "benchmarks.profiled"):
         asked = [sys.executable, "-m", module, "--help"]
-        shown += subprocess.run(asked, capture_output=True, text=True, check=True, cwd=ROOT).stdout
+        env = {**os.environ, "PYTHONPATH": str(ROOT / "tests")}
+        done = subprocess.run(asked, capture_output=True, text=True, check=True, cwd=ROOT, env=env)
+        shown += done.stdout
     # The flags of other programs: az's, pip's.
     foreign = {"--cluster-name", "--database-name", "--resource-group", "--name"}
     foreign |= {"--script-content", "--force-update-tag"}
