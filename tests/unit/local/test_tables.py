@@ -77,6 +77,35 @@ def test_the_row_order_and_the_identifiers_are_searched_by_index(threads: Any) -
     assert "SCAN" in plan(threads, "T", ns=frozenset({""}))
 
 
+def test_ids_that_few_rows_have_are_searched_before_their_thread(
+    threads: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = {"thread": frozenset({"t1"}), "id": frozenset({"i1", "i2"})}
+    assert "USING INDEX t1_c3 (c3=?)" in plan(threads, "T", **asked)
+    assert [row[3] for row in scan(threads, "T", equals=asked)] == [1]
+    whole = {**asked, "ns": frozenset({""})}
+    assert "USING INDEX t1_c1_c2_c3 (c1=? AND c2=? AND c3=?)" in plan(threads, "T", **whole)
+    monkeypatch.setattr(tables, "FEW_ROWS", -3)  # one row is many
+    assert "USING INDEX t1_c1_c2_c3 (c1=?)" in plan(threads, "T", **asked)
+    assert [row[3] for row in scan(threads, "T", equals=asked)] == [1]
+
+
+def test_a_view_of_the_newest_has_an_index_as_long_as_it_is_there(threads: Any) -> None:
+    def names() -> set[str]:
+        text = "SELECT name FROM sqlite_master WHERE type = 'index'"
+        with threads.cluster.storage.reading() as reader:
+            return {row[0] for row in reader.execute(text)}
+
+    before = names()
+    query = "T | summarize arg_max(id, n) by thread, ns"
+    threads.run(f".create materialized-view V on table T {{ {query} }}")
+    assert names() == before | {"t1_c1_c2_c3_ingested"}
+    threads.run(".create materialized-view W on table T { T | summarize arg_max(n, id) by ns }")
+    assert names() == before | {"t1_c1_c2_c3_ingested"}
+    threads.run(".drop materialized-view V")
+    assert names() == before
+
+
 def test_indexes_follow_the_policies(threads: Any) -> None:
     threads.run(".delete table T policy roworder")
     assert list(indexes(threads.cluster.catalog.database("db").tables["T"]).values()) == [("c3",)]

@@ -3,7 +3,7 @@
 Lives here: routes, headers, reading bodies, errors as responses, faults, counting. Does not live
 here: what a request does (`cluster`) and what its answer looks like (`responses`).
 
-Everything that blocks runs in worker threads; the event loop only moves bytes.
+Everything that blocks runs in worker threads; the event loop moves bytes, and parses a few of them.
 """
 
 from __future__ import annotations
@@ -44,6 +44,8 @@ logger = logging.getLogger(__name__)
 MAX_STREAM_BYTES = 4 * MEBIBYTE
 # A bound of ours, so that no body fills the memory: of a compressed ingest, of any other request.
 MAX_WIRE_BYTES = 128 * MEBIBYTE
+# Less work than handing it to another thread: what is sent of it, unpacked of an ingest.
+SMALL_BYTES = 16 * 1024
 INGESTED = tuple(
     Column(name, type_)
     for name, type_ in (
@@ -180,7 +182,9 @@ class RestApi:
             )
         if encoding == "gzip":
             limit = MAX_STREAM_BYTES if exchange.endpoint == "ingest" else MAX_WIRE_BYTES
-            exchange.body = await self._in_thread(lambda: _unpacked(exchange, wire, limit))
+            exchange.body = await self._maybe_in_thread(
+                lambda: _unpacked(exchange, wire, limit), len(wire)
+            )
         if exchange.endpoint != "ingest":
             exchange.parsed = self._parsed(exchange)
             exchange.database = exchange.parsed.database
@@ -288,7 +292,8 @@ class RestApi:
                 )
 
         for _ in range(1 if exchange.fault("duplicate") is None else 2):
-            exchange.rows = await asyncio.wrap_future(await self._in_thread(ingest))
+            submitted = await self._maybe_in_thread(ingest, len(exchange.body))
+            exchange.rows = await asyncio.wrap_future(submitted)
         exchange.check_prefix()
         row = (exchange.rows, "Inactive", "Unknown", None)
         return responses.v1([ResultTable("Table_0", INGESTED, [row])])
@@ -301,6 +306,10 @@ class RestApi:
 
     async def _in_thread(self, work: Callable[[], Any]) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+
+    async def _maybe_in_thread(self, work: Callable[[], Any], size: int) -> Any:
+        """Run work that does not wait for anything, in a thread when it is about many bytes."""
+        return work() if size <= SMALL_BYTES else await self._in_thread(work)
 
     async def _timed(self, work: Callable[[], bytes], seconds: float) -> bytes:
         """Run work in a thread; a thread cannot be stopped, so late work ends unheard."""

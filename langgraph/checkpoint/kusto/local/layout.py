@@ -7,7 +7,8 @@ Each Kusto table is a SQLite table `t<id>` with a row number, the ingestion time
 column `c<id>` per Kusto column; untyped, because SQLite must give back exactly what it was given.
 
 Indexes follow what the schema says about access: a string column with the `Identifier` encoding has
-an index of its own, and the columns of the row order policy have one together.
+an index of its own, and the columns of the row order policy have one together. A view of the newest
+row of each group has one of the group's columns and the one that is maximised.
 
 A table with a `past` has two more beside it: `t<id>_past` with the same columns, and `t<id>_gone`;
 see `expiry`.
@@ -16,6 +17,7 @@ see `expiry`.
 from __future__ import annotations
 
 from .schema import Database, Table
+from .views import newest_columns
 
 
 def statements(before: Database | None, after: Database | None) -> list[str]:
@@ -26,11 +28,30 @@ def statements(before: Database | None, after: Database | None) -> list[str]:
     result = [f"DROP TABLE {name}" for table in dropped for name in _stores(table)]
     for id_, table in new.items():
         result += _table_statements(old.get(id_), table)
+        result += _index_statements(
+            {} if before is None or id_ not in old else _all_indexes(before, old[id_]),
+            {} if after is None else _all_indexes(after, table),
+            table,
+        )
     return result
 
 
+def _all_indexes(database: Database, table: Table) -> dict[str, tuple[str, ...]]:
+    """Return the indexes of a table, with those that answer its views."""
+    found = indexes(table)
+    for view in database.views.values():
+        if view.source == table.name:
+            columns = [table.column(name) for name in newest_columns(view.query)]
+            if columns and all(
+                column is not None and column.type == "string" for column in columns
+            ):
+                names = (*(column.physical for column in columns if column is not None), "ingested")
+                found[f"{table.physical}_{'_'.join(names)}"] = names
+    return found
+
+
 def indexes(table: Table) -> dict[str, tuple[str, ...]]:
-    """Return the indexes a table should have: name and physical columns."""
+    """Return the indexes a table should have for itself: name and physical columns."""
     wanted: list[tuple[str, ...]] = []
     ordered = [table.column(key["ColumnName"]) for key in table.policies.get("roworder") or ()]
     if ordered and ordered[0] is not None and ordered[0].type == "string":
@@ -67,15 +88,18 @@ def _table_statements(before: Table | None, after: Table) -> list[str]:
             f"CREATE TABLE {after.gone} (view INTEGER, rid INTEGER, ingested INTEGER, "
             "PRIMARY KEY (view, rid, ingested)) WITHOUT ROWID",
         ]
-    have = indexes(before) if before is not None else {}
-    want = indexes(after)
-    result += [f"DROP INDEX {name}" for name in have if name not in want]
-    result += [
-        f"CREATE INDEX {name} ON {after.physical} ({', '.join(columns)})"
+    return result
+
+
+def _index_statements(
+    have: dict[str, tuple[str, ...]], want: dict[str, tuple[str, ...]], table: Table
+) -> list[str]:
+    # A file may be older than an index that views have by now.
+    return [f"DROP INDEX IF EXISTS {name}" for name in have if name not in want] + [
+        f"CREATE INDEX IF NOT EXISTS {name} ON {table.physical} ({', '.join(columns)})"
         for name, columns in want.items()
         if name not in have
     ]
-    return result
 
 
 def _stores(table: Table) -> list[str]:

@@ -7,20 +7,33 @@ Does not live here: the engine (`kql`), writing rows (`ingest`).
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from copy import copy
 from functools import lru_cache
-from itertools import chain
+from itertools import chain, takewhile
 from typing import Any
 
 from .cells import Decoder, decoder
 from .kql import Column, FunctionDef, ViewDef
+from .layout import indexes
 from .moments import QueryMoments
 from .schema import Database, Table, View
 from .text import renamed_source
 
 # SQLite binds at most 32,766 values in one statement; longer sets are read in several.
 SET_LIMIT = 10_000
+# Up to how many rows, beside two for each value, an index is worth taking before any other.
+FEW_ROWS = 64
+# A string column, the signs by which it may compare, and with what.
+Limit = tuple[str, frozenset[int], str]
+_OPERATORS = {
+    frozenset({-1}): "<",
+    frozenset({-1, 0}): "<=",
+    frozenset({0}): "=",
+    frozenset({0, 1}): ">=",
+    frozenset({1}): ">",
+}
 
 
 class StoredTable:
@@ -52,6 +65,21 @@ class StoredTable:
         self._view = view.created if view is not None and table.past else None
         self._extra = ("rid",) if with_record_numbers else ()
         self._cursors = [] if cursors is None else cursors
+        self._limits: Sequence[Limit] = ()
+        self._newest: tuple[str, ...] = ()
+
+    def limited(self, limits: Sequence[Limit]) -> StoredTable:
+        """Return the table without rows that are not asked for; see the engine's `TableSource`."""
+        table = copy(self)
+        table._limits = [each for each in limits if each[1] in _OPERATORS and _storable(each[2])]
+        return table
+
+    def newest(self, of: str, by: Sequence[str]) -> StoredTable:
+        """Return the table without rows that no view shows; see the engine's `TableSource`."""
+        table = copy(self)
+        if self._view is None:
+            table._newest = tuple(_physical(self._table, name) for name in (of, *by))
+        return table
 
     def scan(
         self,
@@ -64,9 +92,24 @@ class StoredTable:
         select, decoders = _selection(self._table, columns, extra, self._view is not None)
         until = None if self._until is None else self._until(self.name)
         conditions = self._conditions(equals, until)
-        parts = [self._read(select + where, values) for where, values in conditions]
+        parts = [self._read(*self._statement(select, *each)) for each in conditions]
         rows = parts[0] if len(parts) == 1 else chain.from_iterable(parts)
         return rows if decoders is None else _decoded(rows, decoders)
+
+    def _statement(self, select: str, where: str, values: list[Any]) -> tuple[str, list[Any]]:
+        if not self._newest:
+            return select + where, values
+        of, *by = self._newest
+        rows, keys = self._table.physical, ", ".join(by) or "NULL"
+        named = "".join(f", {column} AS k{column}" for column in by)
+        # The groups first, from an index where a view made one, then the few rows they point to.
+        text = (
+            f"{select.removesuffix(rows)}"
+            f"(SELECT max({of}) AS newest{named} FROM {rows}{where} GROUP BY {keys}) AS groups"
+            f" CROSS JOIN {rows} ON {of} = newest"
+            + "".join(f" AND {column} = k{column}" for column in by)
+        )
+        return text + where, values + values
 
     def _read(self, text: str, values: list[Any]) -> sqlite3.Cursor:
         cursor = self._reader.execute(text, values)
@@ -95,13 +138,37 @@ class StoredTable:
         longest = max(equals, key=lambda name: len(equals[name]), default=None)
         if longest is None or len(equals[longest]) <= SET_LIMIT:
             all_sets = {name: sorted(values) for name, values in equals.items()}
-            yield _where(self._table, all_sets, self._since, until, self._view)
+            yield self._where(all_sets, until)
             return
         rest = {name: sorted(values) for name, values in equals.items() if name != longest}
         ordered = sorted(equals[longest])
         for start in range(0, len(ordered), SET_LIMIT):
             part = {**rest, longest: ordered[start : start + SET_LIMIT]}
-            yield _where(self._table, part, self._since, until, self._view)
+            yield self._where(part, until)
+
+    def _where(self, sets: Mapping[str, list[str]], until: int | None) -> tuple[str, list[Any]]:
+        table, limits, leading = self._table, self._limits, self._selective(sets)
+        return _where(table, sets, self._since, until, self._view, limits, leading)
+
+    def _selective(self, sets: Mapping[str, list[str]]) -> str | None:
+        """Return the column whose index alone finds few rows, when SQLite might take another.
+
+        It keeps no statistics, and of ids beside the thread they belong to it takes the thread.
+        """
+        if len(sets) < 2 or self._view is not None:
+            return None
+        own, shared = _indexed(self._table)
+        served = tuple(takewhile(sets.__contains__, shared))
+        if len(served) in (len(sets), len(shared) or -1):
+            return None
+        for name in sets:
+            if name in own and name not in served:
+                condition, values = _member(own[name], sets[name])
+                few = FEW_ROWS + 2 * len(sets[name])
+                text = f"SELECT 1 FROM {self._table.physical} WHERE {condition} LIMIT {few}"
+                if len(self._reader.execute(text, values).fetchall()) < few:
+                    return name
+        return None
 
 
 class QueryCatalog:
@@ -229,21 +296,21 @@ def _where(
     since: int,
     until: int | None,
     view: int | None = None,
+    limits: Sequence[Limit] = (),
+    leading: str | None = None,
 ) -> tuple[str, list[Any]]:
     terms: list[str] = []
     values: list[Any] = []
     for name, members in equals.items():
-        column = table.column(name)
-        if column is None:
-            raise KeyError(f"no column {name} in {table.name}")
-        if len(members) == 1:
-            terms.append(f"{column.physical} = ?")
-            values.append(members[0])
-        else:
-            # Padded to a power of two: few statement texts, so that the statement cache holds them.
-            padded = members + members[-1:] * (_next_power(len(members)) - len(members))
-            terms.append(f"{column.physical} IN ({','.join('?' * len(padded))})")
-            values += padded
+        # A plus keeps SQLite from searching by the column.
+        sign = "" if leading in (None, name) else "+"
+        term, bound = _member(sign + _physical(table, name), members)
+        terms.append(term)
+        values += bound
+    for name, signs, text in limits:
+        # SQLite compares the bytes of UTF-8, which is the order of characters' numbers.
+        terms.append(f"{_physical(table, name)} {_OPERATORS[signs]} ?")
+        values.append(text)
     if since:
         terms.append("ingested > ?")
         values.append(since)
@@ -258,6 +325,45 @@ def _where(
     return (" WHERE " + " AND ".join(terms) if terms else ""), values
 
 
+def _member(column: str, members: list[str]) -> tuple[str, list[Any]]:
+    """Return the condition that a column has one of some values."""
+    if len(members) == 1:
+        return f"{column} = ?", members
+    # Padded to a power of two: few statement texts, so that the statement cache holds them.
+    padded = members + members[-1:] * (_next_power(len(members)) - len(members))
+    return f"{column} IN ({','.join('?' * len(padded))})", padded
+
+
+@lru_cache(maxsize=512)
+def _indexed(table: Table) -> tuple[Mapping[str, str], tuple[str, ...]]:
+    """Return the columns with an index of their own, and those that have one together, in order."""
+    names = {column.physical: column.name for column in table.columns}
+    own: dict[str, str] = {}
+    shared: tuple[str, ...] = ()
+    for columns in indexes(table).values():
+        if len(columns) == 1:
+            own[names[columns[0]]] = columns[0]
+        else:
+            shared = tuple(names[column] for column in columns)
+    return own, shared
+
+
+def _physical(table: Table, name: str) -> str:
+    column = table.column(name)
+    if column is None:
+        raise KeyError(f"no column {name} in {table.name}")
+    return column.physical
+
+
+def _storable(text: str) -> bool:
+    """Tell whether SQLite takes the text: a query may compute half of a surrogate pair."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _next_power(count: int) -> int:
     return 1 << (count - 1).bit_length()
 
@@ -265,8 +371,9 @@ def _next_power(count: int) -> int:
 def _decoded(
     rows: Iterable[tuple[Any, ...]], decoders: tuple[Decoder | None, ...]
 ) -> Iterator[tuple[Any, ...]]:
+    special = [(at, decode) for at, decode in enumerate(decoders) if decode is not None]
     for row in rows:
-        yield tuple(
-            cell if decode is None else decode(cell)
-            for cell, decode in zip(row, decoders, strict=True)
-        )
+        cells = list(row)
+        for at, decode in special:
+            cells[at] = decode(cells[at])
+        yield tuple(cells)

@@ -32,6 +32,20 @@ def takes_all_columns(query: str) -> bool:
     return False
 
 
+def newest_columns(query: str) -> tuple[str, ...]:
+    """Return the columns `by` and then x of `Source | summarize arg_max(x, ...) by ...`, or none.
+
+    Only of that plain form, in which every name is a column's.
+    """
+    words = [token.text for token in tokens(query)]
+    if words[1:5] != ["|", "summarize", "arg_max", "("] or "by" not in words:
+        return ()
+    of, by = words[5], words[words.index("by") + 1 :]
+    closed = words[words.index("by") - 1] == ")" and words.count(")") == 1
+    plain = all(word == "," for word in by[1::2]) and len(by) % 2 == 1
+    return (*by[::2], of) if closed and plain and words[6] in (",", ")") else ()
+
+
 def disabled_by_new_columns(view: View) -> bool:
     """Tell whether a change of the source's columns disables the view.
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
-from langgraph.checkpoint.kusto.local.kql import nodes, types, values
+from langgraph.checkpoint.kusto.local.kql import limits, nodes, types, values
 from langgraph.checkpoint.kusto.local.kql.coerce import convert, element_as, freeze
 from langgraph.checkpoint.kusto.local.kql.errors import (
     incomparable,
@@ -23,11 +23,14 @@ from langgraph.checkpoint.kusto.local.kql.errors import (
 from langgraph.checkpoint.kusto.local.kql.interface import Row
 from langgraph.checkpoint.kusto.local.kql.run import Run
 from langgraph.checkpoint.kusto.local.kql.scalar import (
+    NO_ROW,
+    Decide,
     Evaluate,
     Scalar,
     Values,
     apply_strict,
     combined,
+    decided,
     once,
 )
 from langgraph.checkpoint.kusto.local.kql.scope import Scope
@@ -90,6 +93,21 @@ def _equal(left: Scalar, right: Scalar) -> Evaluate:
     return keyed
 
 
+def _decide_equal(left: Scalar, right: Scalar) -> Decide | None:
+    """An equality of a column with what is the same for every row."""
+    at, value_of = left.column, right.evaluate
+    if at is None or not right.fixed or left.type != right.type or left.type == "dynamic":
+        return None
+
+    def decide(run: Run) -> Evaluate:
+        value = value_of(NO_ROW, run)
+        if value is None:
+            return lambda row, run: None if row[at] is None else False
+        return lambda row, run: row[at] == value
+
+    return decide
+
+
 def _negated(evaluate: Evaluate) -> Evaluate:
     def negate(row: Row, run: Run) -> bool | None:
         value = evaluate(row, run)
@@ -106,7 +124,8 @@ def bind_equality(symbol: str, left: Scalar, right: Scalar) -> Scalar:
     evaluate = _equal(left, right)
     if symbol == "!=":
         return combined("bool", _negated(evaluate), left, right)
-    bound = combined("bool", evaluate, left, right)
+    bound = replace(combined("bool", evaluate, left, right), decide=_decide_equal(left, right))
+    bound = replace(bound, limits=limits.of_comparison(symbol, left, right))
     restricts = restriction(left, right) or restriction(right, left)
     return with_restrictions(bound, restricts)
 
@@ -168,7 +187,9 @@ def bind_order(symbol: str, left: Scalar, right: Scalar) -> Scalar:
     compare = _ORDER[symbol]
     left, right = _as_decimals(left, right)
     if "dynamic" not in (left.type, right.type):
-        return combined("bool", apply_strict(compare, left, right), left, right)
+        bound = combined("bool", apply_strict(compare, left, right), left, right)
+        decide = _decide_order(compare, left, right)
+        return replace(bound, decide=decide, limits=limits.of_comparison(symbol, left, right))
 
     def test(a: Any, b: Any) -> bool | None:
         if isinstance(a, bool) or isinstance(b, bool):
@@ -178,6 +199,21 @@ def bind_order(symbol: str, left: Scalar, right: Scalar) -> Scalar:
         return compare(a, b) if numbers or texts else None
 
     return combined("bool", apply_strict(test, left, right), left, right)
+
+
+def _decide_order(
+    compare: Callable[[Any, Any], bool], left: Scalar, right: Scalar
+) -> Decide | None:
+    """The order of texts, written as `strcmp(column, text) < 0`."""
+    if left.compares is None or not right.is_literal or right.value != 0:
+        return None
+    at, text_of = left.compares
+
+    def decide(run: Run) -> Evaluate:
+        text = text_of(NO_ROW, run)
+        return lambda row, run: compare(row[at], text)
+
+    return decide
 
 
 def bind_between(node: nodes.Between, scope: Scope) -> Scalar:
@@ -216,15 +252,36 @@ def bind_logic(symbol: str, operands: list[Scalar]) -> Scalar:
         if not {first.type, second.type} <= {"bool", "dynamic"}:
             raise undefined_operator(symbol, [first.type, second.type])
     tests = [operand.evaluate for operand in operands]
+    test = _any_of(tests) if symbol == "or" else _all_of(tests)
+    bound = replace(combined("bool", test, *operands), decide=_decide_logic(symbol, operands))
+    bound = replace(bound, limits=limits.of_logic(symbol, operands))
     if symbol == "or":
+        return bound
+    return replace(
+        bound,
+        restricts=tuple(each for operand in operands for each in operand.restricts),
+        guards=tuple(guard for operand in operands for guard in guards_of(operand)),
+    )
 
-        def one(row: Row, run: Run) -> bool:
-            for test in tests:  # noqa: SIM110  # a loop is faster than any() on short lists
-                if test(row, run) is True:
-                    return True
-            return False
 
-        return combined("bool", one, *operands)
+def _any_of(tests: list[Evaluate]) -> Evaluate:
+    if len(tests) == 2:
+        first, second = tests
+        return lambda row, run: first(row, run) is True or second(row, run) is True
+
+    def one(row: Row, run: Run) -> bool:
+        for test in tests:  # noqa: SIM110  # a loop is faster than any() on short lists
+            if test(row, run) is True:
+                return True
+        return False
+
+    return one
+
+
+def _all_of(tests: list[Evaluate]) -> Evaluate:
+    if len(tests) == 2:
+        first, second = tests
+        return lambda row, run: first(row, run) is True and second(row, run) is True
 
     def every(row: Row, run: Run) -> bool:
         for test in tests:  # noqa: SIM110  # a loop is faster than all() on short lists
@@ -232,11 +289,27 @@ def bind_logic(symbol: str, operands: list[Scalar]) -> Scalar:
                 return False
         return True
 
-    return replace(
-        combined("bool", every, *operands),
-        restricts=tuple(each for operand in operands for each in operand.restricts),
-        guards=tuple(guard for operand in operands for guard in guards_of(operand)),
-    )
+    return every
+
+
+def _decide_logic(symbol: str, operands: list[Scalar]) -> Decide:
+    """What the operands that depend on the row leave to be tested."""
+    settling = symbol == "or"
+
+    def decide(run: Run) -> Evaluate | bool:
+        left: list[Evaluate] = []
+        for operand in operands:
+            found = decided(operand, run)
+            if found is settling:
+                return settling
+            if not isinstance(found, bool):
+                left.append(found)
+        if not left:
+            return not settling
+        # One alone is asked with the others: a dynamic is not true for being there.
+        return _any_of(left) if settling else _all_of(left)
+
+    return decide
 
 
 def guards_of(predicate: Scalar) -> tuple[Evaluate, ...]:

@@ -7,6 +7,7 @@ column counts). A list that is the same for every row becomes a set once in a ru
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
+from dataclasses import replace
 from typing import Any
 
 from langgraph.checkpoint.kusto.local.kql import nodes, types
@@ -25,7 +26,7 @@ from langgraph.checkpoint.kusto.local.kql.errors import (
 )
 from langgraph.checkpoint.kusto.local.kql.interface import Row
 from langgraph.checkpoint.kusto.local.kql.run import Run
-from langgraph.checkpoint.kusto.local.kql.scalar import NO_ROW, Scalar, combined
+from langgraph.checkpoint.kusto.local.kql.scalar import NO_ROW, Evaluate, Scalar, combined
 from langgraph.checkpoint.kusto.local.kql.scope import Scope
 
 _Elements = Callable[[Row, Run], list[Any]]
@@ -48,19 +49,40 @@ def bind_list_test(node: nodes.ListTest, scope: Scope) -> Scalar:
     def members(row: Row, run: Run) -> Collection[Any]:
         if not fixed:
             return [finish(item) for item in elements(row, run)]
-        return run.once(memory, lambda: frozenset(map(finish, elements(NO_ROW, run))))
+        found: frozenset[Any] | None = run.memory.get(memory)
+        if found is None:
+            found = run.memory[memory] = frozenset(map(finish, elements(NO_ROW, run)))
+        return found
 
     def test(row: Row, run: Run) -> bool:
         value = inner(row, run)
         found = value is not None and finish(value) in members(row, run)
         return found is not negated
 
-    bound = Scalar("bool", test, left.columns | columns, left.fixed and fixed)
+    def test_in_place(row: Row, run: Run) -> bool:
+        value = row[at]  # type: ignore[index]  # not without a column
+        return (value is not None and value in members(row, run)) is not negated
+
+    at = left.column
+    plain = at is not None and left.type != "dynamic" and not folded
+    evaluate = test_in_place if plain else test
+    bound = Scalar("bool", evaluate, left.columns | columns, left.fixed and fixed)
+    if plain and fixed:
+        bound = replace(bound, decide=lambda run: _decided_list(at, members(NO_ROW, run), negated))
     if node.operator == "in" and fixed and left.column is not None and left.type == "string":
         # `fixed` says that the members are a frozenset of strings.
         values = ((left.column, lambda run: frozenset(members(NO_ROW, run))),)
         return with_restrictions(bound, values)
     return bound
+
+
+def _decided_list(at: int | None, members: Collection[Any], negated: bool) -> Evaluate | bool:
+    """The test of a column for a list that is known; nulls are in no list."""
+    if not members:
+        return negated
+    if negated:
+        return lambda row, run: row[at] not in members  # type: ignore[index]  # a column
+    return lambda row, run: row[at] in members  # type: ignore[index]  # a column
 
 
 def _elements(

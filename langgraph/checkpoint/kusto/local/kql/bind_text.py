@@ -13,7 +13,7 @@ from langgraph.checkpoint.kusto.local.kql.bind_comparison import fold
 from langgraph.checkpoint.kusto.local.kql.coerce import text_of
 from langgraph.checkpoint.kusto.local.kql.errors import undefined_operator
 from langgraph.checkpoint.kusto.local.kql.patterns import compile_pattern
-from langgraph.checkpoint.kusto.local.kql.scalar import Scalar, apply, combined
+from langgraph.checkpoint.kusto.local.kql.scalar import Scalar, apply, combined, once
 
 _Test = Callable[[str, str], bool]
 
@@ -84,7 +84,7 @@ def bind_text_test(symbol: str, left: Scalar, right: Scalar) -> Scalar:
     for side in (left, right):
         if side.type not in ("string", "dynamic"):
             raise undefined_operator(symbol, [left.type, right.type])
-    source, wanted = text_of(left), text_of(right)
+    source, wanted = once(text_of(left)), once(text_of(right))
     if symbol == "matches regex":
         return _bind_regex(source, wanted)
     negated = symbol.startswith("!")

@@ -54,7 +54,15 @@ class ViewDef:
 
 
 class TableSource(Protocol):
-    """A table of the host."""
+    """A table of the host.
+
+    It may have a method `limited(limits)` that returns a table of the same columns, whose `scan`
+    may leave out rows. A limit is the name of a string column, signs out of -1, 0 and 1, and a
+    text: the engine drops rows whose column does not compare with the text by one of these signs.
+    A method `newest(of, by)`, too, whose table may leave out rows that do not have the greatest
+    text in the column `of` among those with the same texts in the columns `by`; equality sets are
+    only for columns of `by` then.
+    """
 
     @property
     def name(self) -> str:

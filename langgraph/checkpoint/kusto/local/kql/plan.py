@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
-from itertools import islice
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
 
 from langgraph.checkpoint.kusto.local.kql.errors import unresolved_table
 from langgraph.checkpoint.kusto.local.kql.interface import Column, Columns, Row
+from langgraph.checkpoint.kusto.local.kql.limits import of_item
+from langgraph.checkpoint.kusto.local.kql.row_makers import row_maker
 from langgraph.checkpoint.kusto.local.kql.run import Run
-from langgraph.checkpoint.kusto.local.kql.scalar import NO_ROW, Scalar, Values
+from langgraph.checkpoint.kusto.local.kql.scalar import NO_ROW, Limit, Scalar, Values, decided
 
 INGESTION_TIME = "$ingestion_time"
 """A hidden column that tables carry when the text asks for `ingestion_time()`."""
@@ -55,6 +56,17 @@ class Plan(ABC):
         """
         return False
 
+    def limit(self, limit: Limit) -> bool:
+        """Hear that rows will be dropped whose column does not compare as the limit says.
+
+        Returns:
+            Whether a table below has heard it; the caller filters in any case.
+        """
+        return False
+
+    def newest(self, position: int, by: Sequence[int]) -> None:  # noqa: B027  # most do nothing
+        """Hear that of the rows with the same texts `by` only those with the greatest matter."""
+
     def need_all(self) -> None:
         """Ask for every column."""
         self.need(frozenset(range(len(self.columns))))
@@ -70,6 +82,8 @@ class Scan(Plan):
         self._with_ingestion_time = with_ingestion_time
         self._equals: dict[str, list[Values]] = {}
         self._wanted: frozenset[int] = frozenset()
+        self._limits: list[Limit] = []
+        self._newest: tuple[str, tuple[str, ...]] | None = None
 
     def need(self, wanted: frozenset[int]) -> None:
         self._wanted |= wanted
@@ -79,6 +93,12 @@ class Scan(Plan):
         if column.type != "string":
             return False
         self._equals.setdefault(column.name, []).append(values)
+        return True
+
+    def limit(self, limit: Limit) -> bool:
+        if limit.text is None or self.columns[limit.column].type != "string":
+            return False
+        self._limits.append(limit)
         return True
 
     def rows(self, run: Run) -> Iterable[Row]:
@@ -94,8 +114,23 @@ class Scan(Plan):
         wanted = frozenset(
             self.columns[at].name for at in self._wanted if self.columns[at].name != INGESTION_TIME
         )
+        # A range alone would be searched by an index of one column, row by row: slower than all.
+        limited = getattr(table, "limited", None) if equals and self._limits else None
+        if limited is not None:
+            table = limited([self._compared(each, run) for each in self._limits if each.holds(run)])
+        if self._newest is not None and hasattr(table, "newest"):
+            of, by = self._newest
+            table = table.newest(of, by)
         found = table.scan(equals, wanted, self._with_ingestion_time)
         return found if run.rng is None else run.unordered(list(found))
+
+    def newest(self, position: int, by: Sequence[int]) -> None:
+        names = [column.name for column in self.columns]
+        self._newest = names[position], tuple(names[at] for at in by)
+
+    def _compared(self, limit: Limit, run: Run) -> tuple[str, frozenset[int], str]:
+        text = "" if limit.text is None else limit.text(NO_ROW, run)
+        return self.columns[limit.column].name, limit.signs, text
 
 
 class Constant(Plan):
@@ -131,15 +166,27 @@ class Filter(Plan):
     def restrict(self, position: int, values: Values) -> bool:
         return self._source.restrict(position, values)
 
+    def limit(self, limit: Limit) -> bool:
+        return self._source.limit(limit)
+
     def rows(self, run: Run) -> Iterable[Row]:
         predicate = self._predicate.evaluate
         if not all(guard(NO_ROW, run) for guard in self._guards):
             return ()
-        return (row for row in self._source.rows(run) if predicate(row, run))
+        rows = self._source.rows(run)
+        if self._predicate.decide is None:
+            return (row for row in rows if predicate(row, run))
+        return self._passing(iter(rows), run)
 
-
-def _nothing(row: Row, run: Run) -> Any:
-    return None
+    def _passing(self, rows: Iterator[Row], run: Run) -> Iterable[Row]:
+        """The rows that pass; nothing is decided before there is a row to ask about."""
+        first = list(islice(rows, 1))
+        if not first:
+            return ()
+        test = decided(self._predicate, run)
+        if isinstance(test, bool):
+            return chain(first, rows) if test else ()
+        return (row for row in chain(first, rows) if test(row, run))
 
 
 class Project(Plan):
@@ -149,13 +196,11 @@ class Project(Plan):
         super().__init__(columns, source.serialized)
         self._source = source
         self._items = items
-        self._live = [item.evaluate for item in items]
+        self._make = row_maker(items, frozenset(range(len(items))))
 
     def need(self, wanted: frozenset[int]) -> None:
         # What nobody looks at is not computed either: its inputs may be missing.
-        self._live = [
-            item.evaluate if at in wanted else _nothing for at, item in enumerate(self._items)
-        ]
+        self._make = row_maker(self._items, wanted)
         below: set[int] = set()
         for at in wanted:
             below |= self._items[at].columns
@@ -165,9 +210,12 @@ class Project(Plan):
         origin = self._items[position].column
         return origin is not None and self._source.restrict(origin, values)
 
+    def limit(self, limit: Limit) -> bool:
+        inner = of_item(self._items[limit.column], limit)
+        return inner is not None and self._source.limit(inner)
+
     def rows(self, run: Run) -> Iterable[Row]:
-        live = self._live
-        return (tuple([item(row, run) for item in live]) for row in self._source.rows(run))
+        return self._make(self._source.rows(run), run)
 
 
 class Take(Plan):

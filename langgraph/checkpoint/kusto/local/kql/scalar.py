@@ -17,7 +17,31 @@ Evaluate = Callable[[Row, Run], Any]
 Values = Callable[[Run], frozenset[str]]
 """The values a string column may have, as far as a run can tell."""
 
+Decide = Callable[[Run], Evaluate | bool]
+"""What is left of a predicate in one run, see `Scalar.decide`."""
+
 NO_ROW: Row = ()
+
+
+@dataclass(frozen=True)
+class Limit:
+    """Signs of a number, or of how a column's text compares with another, that may pass.
+
+    Attributes:
+        column: Position of the column.
+        text: What its text is compared with; None when the column holds the sign itself.
+        signs: Those that may pass: -1, 0, 1.
+        unless: When one of these holds, all may pass.
+    """
+
+    column: int
+    text: Evaluate | None
+    signs: frozenset[int]
+    unless: tuple[Evaluate, ...] = ()
+
+    def holds(self, run: Run) -> bool:
+        """Whether the limit says anything in this run."""
+        return not any(each(NO_ROW, run) is True for each in self.unless)
 
 
 @dataclass(frozen=True)
@@ -37,6 +61,11 @@ class Scalar:
         restricts: When this holds as a predicate, the values string columns must have.
         guards: Parts of a predicate that are the same for every row; unless all hold, no row
             can pass.
+        decide: Of a predicate, what of it depends on the row, once the rest is known: a test, or
+            its outcome for all rows.
+        compares: When this is `strcmp` of a column and a text that is the same for every row:
+            the position and that text.
+        limits: When this holds as a predicate, how texts compare; see `limits`.
     """
 
     type: str
@@ -49,6 +78,9 @@ class Scalar:
     name: str = ""
     restricts: tuple[tuple[int, Values], ...] = ()
     guards: tuple[Evaluate, ...] = ()
+    decide: Decide | None = None
+    compares: tuple[int, Evaluate] | None = None
+    limits: tuple[Limit, ...] = ()
 
     def named(self, name: str) -> Scalar:
         """The same with another automatic name."""
@@ -85,19 +117,28 @@ def once(scalar: Scalar) -> Scalar:
     key = object()
 
     def evaluate(row: Row, run: Run) -> Any:
-        memory = run.memory
-        if key in memory:
-            return memory[key]
-        value = memory[key] = inner(NO_ROW, run)
-        return value
+        try:
+            return run.memory[key]
+        except KeyError:
+            value = run.memory[key] = inner(NO_ROW, run)
+            return value
 
     return replace(scalar, evaluate=evaluate)
+
+
+def decided(predicate: Scalar, run: Run) -> Evaluate | bool:
+    """A test for the rows of a run, or its outcome for all of them."""
+    if predicate.fixed:
+        return predicate.evaluate(NO_ROW, run) is True
+    return predicate.evaluate if predicate.decide is None else predicate.decide(run)
 
 
 def apply(function: Callable[..., Any], *parts: Scalar) -> Evaluate:
     """A closure that calls `function` with the values of `parts`."""
     if len(parts) == 1:
-        first = parts[0].evaluate
+        first, at = parts[0].evaluate, parts[0].column
+        if at is not None:
+            return lambda row, run: function(row[at])
         return lambda row, run: function(first(row, run))
     if len(parts) == 2:
         first, second = parts[0].evaluate, parts[1].evaluate
@@ -117,16 +158,7 @@ def apply_strict(function: Callable[..., Any], *parts: Scalar) -> Evaluate:
 
         return one
     if len(parts) == 2:
-        left, right = parts[0].evaluate, parts[1].evaluate
-
-        def two(row: Row, run: Run) -> Any:
-            a = left(row, run)
-            if a is None:
-                return None
-            b = right(row, run)
-            return None if b is None else function(a, b)
-
-        return two
+        return _apply_strict_to_two(function, *parts)
     closures = [part.evaluate for part in parts]
 
     def many(row: Row, run: Run) -> Any:
@@ -134,3 +166,32 @@ def apply_strict(function: Callable[..., Any], *parts: Scalar) -> Evaluate:
         return None if None in arguments else function(*arguments)
 
     return many
+
+
+def _apply_strict_to_two(
+    function: Callable[[Any, Any], Any], left: Scalar, right: Scalar
+) -> Evaluate:
+    """`apply_strict` of two; a column first is read in place: there are rows by the thousand."""
+    a_of, b_of, at, value = left.evaluate, right.evaluate, left.column, right.value
+
+    def column_and_value(row: Row, run: Run) -> Any:
+        a = row[at]  # type: ignore[index]  # not without a column
+        return None if a is None else function(a, value)
+
+    def column_and_other(row: Row, run: Run) -> Any:
+        a = row[at]  # type: ignore[index]  # not without a column
+        if a is None:
+            return None
+        b = b_of(row, run)
+        return None if b is None else function(a, b)
+
+    def two(row: Row, run: Run) -> Any:
+        a = a_of(row, run)
+        if a is None:
+            return None
+        b = b_of(row, run)
+        return None if b is None else function(a, b)
+
+    if at is None:
+        return two
+    return column_and_value if right.is_literal and value is not None else column_and_other

@@ -28,7 +28,7 @@ from langgraph.checkpoint.kusto.local.kql.interface import (
 from langgraph.checkpoint.kusto.local.kql.parameters import Declared, read_parameters
 from langgraph.checkpoint.kusto.local.kql.plan import Plan, visible
 from langgraph.checkpoint.kusto.local.kql.run import Run
-from langgraph.checkpoint.kusto.local.kql.scalar import Scalar, once
+from langgraph.checkpoint.kusto.local.kql.scalar import Scalar
 from langgraph.checkpoint.kusto.local.kql.scope import ScalarVariable, Scope
 
 
@@ -161,7 +161,7 @@ def _declare(parameter: nodes.Parameter, scope: Scope) -> tuple[Declared, Scope]
         if not default.is_literal or not assignable(default, kind):
             raise semantic_error("KS107", f"A literal of type {kind} expected.")
         default = convert(default, kind)
-    scalar = once(Scalar(kind, lambda row, run: run.parameters[name], fixed=True))
+    scalar = Scalar(kind, lambda row, run: run.parameters[name], fixed=True)
     declared = Declared(name, kind, default is not None, default.value if default else None)
     return declared, scope.declaring(name, ScalarVariable(scalar))
 

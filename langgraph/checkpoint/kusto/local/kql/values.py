@@ -15,6 +15,7 @@ from collections.abc import Callable
 from datetime import date, datetime, timezone
 from decimal import Decimal, InvalidOperation
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import Any
 
 TICKS_PER_SECOND = 10_000_000
@@ -204,15 +205,17 @@ def _parse_rfc822(text: str) -> int | None:
 
 def format_datetime(ticks: int) -> str:
     """Write a datetime as Kusto sends it: `2026-01-02T03:04:05.1234567Z`."""
-    days, rest = divmod(ticks, TICKS_PER_DAY)
+    seconds, fraction = divmod(ticks, TICKS_PER_SECOND)
+    return f"{_format_second(seconds)}.{fraction:07}Z"
+
+
+@lru_cache(maxsize=4096)  # the rows of one answer are mostly of few seconds
+def _format_second(seconds: int) -> str:
+    days, rest = divmod(seconds, 86_400)
     day = date.fromordinal(days + 1)
-    seconds, fraction = divmod(rest, TICKS_PER_SECOND)
-    minutes, second = divmod(seconds, 60)
+    minutes, second = divmod(rest, 60)
     hour, minute = divmod(minutes, 60)
-    return (
-        f"{day.year:04}-{day.month:02}-{day.day:02}"
-        f"T{hour:02}:{minute:02}:{second:02}.{fraction:07}Z"
-    )
+    return f"{day.year:04}-{day.month:02}-{day.day:02}T{hour:02}:{minute:02}:{second:02}"
 
 
 def parse_timespan(text: str) -> int | None:
@@ -311,7 +314,10 @@ def parse_dynamic(text: str) -> Any:
 
 def format_dynamic(value: Any) -> str:
     """Write a dynamic value as compact JSON."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return _encode(value)
+
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def format_value(value: Any, type_name: str) -> str:

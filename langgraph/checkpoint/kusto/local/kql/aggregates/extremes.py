@@ -12,6 +12,7 @@ from typing import Any
 from langgraph.checkpoint.kusto.local.kql import nodes
 from langgraph.checkpoint.kusto.local.kql.aggregates.registry import (
     Aggregate,
+    Compute,
     aggregate,
     bind_values,
     require_count,
@@ -22,6 +23,7 @@ from langgraph.checkpoint.kusto.local.kql.errors import semantic_error
 from langgraph.checkpoint.kusto.local.kql.interface import Column, Row
 from langgraph.checkpoint.kusto.local.kql.ordering import sort_key
 from langgraph.checkpoint.kusto.local.kql.plan import visible
+from langgraph.checkpoint.kusto.local.kql.row_makers import row_maker
 from langgraph.checkpoint.kusto.local.kql.run import Run
 from langgraph.checkpoint.kusto.local.kql.scalar import Scalar
 from langgraph.checkpoint.kusto.local.kql.scalar import column as column_scalar
@@ -33,12 +35,17 @@ _MOST_ARGUMENTS = 32767
 
 @aggregate("max(value: orderable) -> same", if_name="maxif")
 def _max(values: list[Any], kind: str) -> Any:
-    return max(values, key=sort_key(kind), default=missing_value(kind))
+    return max(values, key=_key_of(kind), default=missing_value(kind))
 
 
 @aggregate("min(value: orderable) -> same", if_name="minif")
 def _min(values: list[Any], kind: str) -> Any:
-    return min(values, key=sort_key(kind), default=missing_value(kind))
+    return min(values, key=_key_of(kind), default=missing_value(kind))
+
+
+def _key_of(kind: str) -> Callable[[Any], Any] | None:
+    """How values of a type are ordered; None is as Python orders them, without a call for each."""
+    return sort_key(kind) if kind in ("real", "dynamic") else None
 
 
 # ---------------------------------------------------------------- arg_max, arg_min
@@ -57,14 +64,23 @@ def _bind_arg(node: nodes.Call, scope: Scope, keys: frozenset[str]) -> Aggregate
     choose = _chooser(best, highest)
     kinds = [part.type for part in parts]
 
-    def compute(rows: list[Row], run: Run) -> tuple[Any, ...]:
-        if not rows:
-            return tuple(missing_value(kind) for kind in kinds)
-        row = choose(rows, run)
-        return tuple([part.evaluate(row, run) for part in parts])
+    def narrowed(wanted: frozenset[int]) -> Compute:
+        make = row_maker(parts, wanted)
+
+        def compute(rows: list[Row], run: Run) -> Row:
+            if not rows:
+                return tuple(missing_value(kind) for kind in kinds)
+            [found] = make((rows[0] if len(rows) == 1 else choose(rows, run),), run)
+            return found
+
+        return compute
 
     looked_at: frozenset[int] = frozenset().union(*(part.columns for part in parts))
-    return Aggregate(columns, compute, looked_at, several=True)
+    compute = narrowed(frozenset(range(len(parts))))
+    greatest = best.column if highest and best.type == "string" else None
+    return Aggregate(
+        columns, compute, looked_at, several=True, narrowed=narrowed, greatest=greatest
+    )
 
 
 def _chooser(best: Scalar, highest: bool) -> Callable[[list[Row], Run], Row]:

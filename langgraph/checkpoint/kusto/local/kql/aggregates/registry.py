@@ -38,12 +38,16 @@ class Aggregate:
         compute: From the rows of a group to the value; to a tuple when `several`.
         looked_at: Positions of the source's columns it looks at.
         several: It gives more than one value; not allowed inside of an expression.
+        narrowed: Gives a `compute` for when only some of several values are looked at.
+        greatest: The position of a text column, when only the rows matter that have its greatest.
     """
 
     columns: tuple[Column, ...]
     compute: Compute
     looked_at: frozenset[int]
     several: bool = False
+    narrowed: Callable[[frozenset[int]], Compute] | None = None
+    greatest: int | None = None
 
 
 @dataclass(frozen=True)
@@ -161,13 +165,13 @@ def _bind_simple(simple: _Simple, node: nodes.Call, scope: Scope) -> Aggregate:
     kind = result_type(simple.result, value)
     name = arguments[0].name
     automatic = f"{simple.prefix}_{name}" if simple.prefix else name
-    function, evaluate = simple.function, value.evaluate
+    function, values_of = simple.function, _values_of(value)
     takes_type = simple.result in ("same", "sum", "typed")
 
     def compute(rows: list[Row], run: Run) -> Any:
         if test is not None:
             rows = [row for row in rows if test.evaluate(row, run)]
-        found = [item for item in (evaluate(row, run) for row in rows) if item is not None]
+        found = values_of(rows, run)
         settings = [option.evaluate((), run) for option in options]
         if takes_type:
             return function(found, value.type, *settings)
@@ -175,6 +179,14 @@ def _bind_simple(simple: _Simple, node: nodes.Call, scope: Scope) -> Aggregate:
 
     looked_at = value.columns | (test.columns if test else frozenset())
     return Aggregate((Column(automatic, kind),), compute, looked_at)
+
+
+def _values_of(scalar: Scalar) -> Callable[[list[Row], Run], list[Any]]:
+    """What an expression is for some rows, without nulls."""
+    evaluate, at = scalar.evaluate, scalar.column
+    if at is not None:
+        return lambda rows, run: [row[at] for row in rows if row[at] is not None]
+    return lambda rows, run: [item for row in rows if (item := evaluate(row, run)) is not None]
 
 
 def require_orderable(scalar: Scalar) -> Scalar:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from langgraph.checkpoint.kusto.local.kql import nodes, types
@@ -308,7 +308,10 @@ def _call(builtin: Builtin, arguments: tuple[Scalar, ...]) -> Scalar:
     evaluate = wrap(builtin.function, *arguments)
     if result == "string":
         evaluate = never_null(evaluate)
-    return combined(result, evaluate, *arguments)
+    bound = combined(result, evaluate, *arguments)
+    if builtin.name == "strcmp" and arguments[0].column is not None and arguments[1].fixed:
+        return replace(bound, compares=(arguments[0].column, arguments[1].evaluate))
+    return bound
 
 
 def _call_with_run(builtin: Builtin, arguments: tuple[Scalar, ...], result: str) -> Scalar:

@@ -25,6 +25,8 @@ def keep(source: Plan, positions: Iterable[int], renamed: dict[int, str] | None 
     """A projection onto existing columns, some under other names."""
     renames = renamed or {}
     chosen = list(positions)
+    if not renames and chosen == list(range(len(source.columns))):
+        return source
     columns = tuple(
         Column(renames.get(at, source.columns[at].name), source.columns[at].type) for at in chosen
     )

@@ -8,6 +8,7 @@ no rows at all; without aggregates each combination of keys comes once.
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, TypeGuard
@@ -24,6 +25,7 @@ from langgraph.checkpoint.kusto.local.kql.interface import Column, Columns, Row
 from langgraph.checkpoint.kusto.local.kql.names import NameTable, explicit_name
 from langgraph.checkpoint.kusto.local.kql.operators.registry import operator
 from langgraph.checkpoint.kusto.local.kql.plan import Plan
+from langgraph.checkpoint.kusto.local.kql.row_makers import cells_at
 from langgraph.checkpoint.kusto.local.kql.run import Run
 from langgraph.checkpoint.kusto.local.kql.scalar import Evaluate, Scalar, Values
 from langgraph.checkpoint.kusto.local.kql.scope import Scope
@@ -82,6 +84,12 @@ class Summarize(Plan):
         self._keys = keys
         self._slots = slots
         self._items = items
+        self._computes = [each.compute for each in slots.aggregates]
+        by = [key.column for key in keys if key.column is not None and key.type == "string"]
+        if len(slots.aggregates) == 1 and len(by) == len(keys):
+            greatest = slots.aggregates[0].greatest
+            if greatest is not None:
+                source.newest(greatest, by)
 
     def need(self, wanted: frozenset[int]) -> None:
         below: set[int] = set()
@@ -90,6 +98,19 @@ class Summarize(Plan):
         for aggregate in self._slots.aggregates:
             below |= aggregate.looked_at
         self._source.need(frozenset(below))
+        self._narrow(wanted)
+
+    def _narrow(self, wanted: frozenset[int]) -> None:
+        """Let aggregates of several values leave out those that nobody looks at."""
+        first = len(self._keys)
+        for item in self._items:
+            last = first + len(item.columns)
+            if item.slot is not None:
+                aggregate = self._slots.aggregates[item.slot]
+                if aggregate.narrowed is not None:
+                    own = frozenset(at - first for at in wanted if first <= at < last)
+                    self._computes[item.slot] = aggregate.narrowed(own)
+            first = last
 
     def restrict(self, position: int, values: Values) -> bool:
         if position >= len(self._keys):
@@ -105,14 +126,20 @@ class Summarize(Plan):
     def _groups(self, run: Run) -> dict[Row, list[Row]]:
         if not self._keys:
             return {(): list(self._source.rows(run))}
-        groups: dict[Row, list[Row]] = {}
+        groups: dict[Row, list[Row]] = defaultdict(list)
+        plain = [key.column for key in self._keys if key.column is not None and key.type != "real"]
+        if len(plain) == len(self._keys):
+            take = cells_at(plain)
+            for row in self._source.rows(run):
+                groups[take(row)].append(row)
+            return groups
         keys = [_grouping_key(key) for key in self._keys]
         for row in self._source.rows(run):
-            groups.setdefault(tuple([key(row, run) for key in keys]), []).append(row)
+            groups[tuple([key(row, run) for key in keys])].append(row)
         return groups
 
     def _results(self, rows: list[Row], run: Run) -> Row:
-        values = tuple([each.compute(rows, run) for each in self._slots.aggregates])
+        values = tuple([compute(rows, run) for compute in self._computes])
         result: list[Any] = []
         for item in self._items:
             if item.slot is not None:

@@ -22,8 +22,9 @@ from langgraph.checkpoint.kusto.local.kql.operators.columns import keep
 from langgraph.checkpoint.kusto.local.kql.operators.registry import operator, option
 from langgraph.checkpoint.kusto.local.kql.operators.rows import column_of
 from langgraph.checkpoint.kusto.local.kql.plan import Plan, visible
+from langgraph.checkpoint.kusto.local.kql.row_makers import cells_at
 from langgraph.checkpoint.kusto.local.kql.run import Run
-from langgraph.checkpoint.kusto.local.kql.scalar import Values
+from langgraph.checkpoint.kusto.local.kql.scalar import Limit, Values
 from langgraph.checkpoint.kusto.local.kql.scope import Scope
 from langgraph.checkpoint.kusto.local.kql.values import missing_value
 
@@ -42,6 +43,7 @@ _KINDS = {
     "rightsemi": "rightsemi",
 }
 _ONE_SIDED = {"leftanti": 0, "leftsemi": 0, "rightanti": 1, "rightsemi": 1}
+_OF_LEFT_ALONE = frozenset({"inner", "innerunique", "leftouter", "leftsemi", "leftanti"})
 _FILTERS_LEFT = frozenset({"inner", "leftouter", "leftsemi", "leftanti"})
 
 
@@ -81,8 +83,14 @@ class Join(Plan):
                 heard = self._right.restrict(other, values) or heard
         return heard
 
+    def limit(self, limit: Limit) -> bool:
+        inside = self._kind in _FILTERS_LEFT and limit.column < len(self._left.columns)
+        return inside and self._left.limit(limit)
+
     def rows(self, run: Run) -> Iterable[Row]:
         left, right = list(self._left.rows(run)), list(self._right.rows(run))
+        if not right and self._kind in _OF_LEFT_ALONE:
+            return run.unordered(self._without_right(left))
         if self._kind in ("leftsemi", "leftanti"):
             found = _matching(left, self._left_keys, right, self._right_keys, self._kind)
         elif self._kind in ("rightsemi", "rightanti"):
@@ -91,17 +99,25 @@ class Join(Plan):
             found = self._pairs(left, right)
         return run.unordered(found)
 
+    def _without_right(self, left: list[Row]) -> list[Row]:
+        """What a side without partners gives."""
+        if self._kind == "leftanti":
+            return left
+        empty_right = _empty(self._right.columns) if self._kind == "leftouter" else ()
+        return [row + empty_right for row in left] if empty_right else []
+
     def _pairs(self, left: list[Row], right: list[Row]) -> list[Row]:
+        left_key, right_key = cells_at(self._left_keys), cells_at(self._right_keys)
         if self._kind == "innerunique":
-            left = list({_key(row, self._left_keys): row for row in reversed(left)}.values())[::-1]
+            left = list({left_key(row): row for row in reversed(left)}.values())[::-1]
         index: dict[Row, list[int]] = {}
         for at, row in enumerate(right):
-            index.setdefault(_key(row, self._right_keys), []).append(at)
+            index.setdefault(right_key(row), []).append(at)
         matched: set[int] = set()
         found: list[Row] = []
         empty_right = _empty(self._right.columns)
         for row in left:
-            key = _key(row, self._left_keys)
+            key = left_key(row)
             partners = [] if None in key else index.get(key, [])
             matched.update(partners)
             found += [row + right[at] for at in partners]
@@ -113,10 +129,6 @@ class Join(Plan):
         return found
 
 
-def _key(row: Row, positions: list[int]) -> Row:
-    return tuple([row[at] for at in positions])
-
-
 def _empty(columns: Columns) -> Row:
     return tuple(missing_value(column.type) for column in columns)
 
@@ -124,10 +136,10 @@ def _empty(columns: Columns) -> Row:
 def _matching(
     rows: list[Row], keys: list[int], others: list[Row], other_keys: list[int], kind: str
 ) -> list[Row]:
-    known = {_key(row, other_keys) for row in others}
-    known = {key for key in known if None not in key}
+    key_of = cells_at(keys)
+    known = {key for key in map(cells_at(other_keys), others) if None not in key}
     wanted = kind.endswith("semi")
-    return [row for row in rows if (_key(row, keys) in known) is wanted]
+    return [row for row in rows if (key_of(row) in known) is wanted]
 
 
 # ---------------------------------------------------------------- binding

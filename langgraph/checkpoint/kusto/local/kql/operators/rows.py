@@ -10,6 +10,7 @@ from langgraph.checkpoint.kusto.local.kql import nodes, operator_nodes
 from langgraph.checkpoint.kusto.local.kql.bind_comparison import require_bool
 from langgraph.checkpoint.kusto.local.kql.errors import semantic_error, unsupported
 from langgraph.checkpoint.kusto.local.kql.interface import Column, Columns, Row
+from langgraph.checkpoint.kusto.local.kql.limits import of_item
 from langgraph.checkpoint.kusto.local.kql.names import NameTable, explicit_name
 from langgraph.checkpoint.kusto.local.kql.operators.registry import operator, row_count
 from langgraph.checkpoint.kusto.local.kql.plan import (
@@ -22,7 +23,7 @@ from langgraph.checkpoint.kusto.local.kql.plan import (
     visible,
 )
 from langgraph.checkpoint.kusto.local.kql.run import Run
-from langgraph.checkpoint.kusto.local.kql.scalar import Scalar, literal
+from langgraph.checkpoint.kusto.local.kql.scalar import Evaluate, Limit, Scalar, literal
 from langgraph.checkpoint.kusto.local.kql.scalar import column as column_scalar
 from langgraph.checkpoint.kusto.local.kql.scope import Scope
 from langgraph.checkpoint.kusto.local.kql.types import CLR_TYPES
@@ -82,11 +83,32 @@ class Extend(Plan):
             return False
         return self._source.restrict(position, values)
 
+    def limit(self, limit: Limit) -> bool:
+        at = limit.column
+        item = self._added[at - self._width] if at >= self._width else self._replaced.get(at)
+        inner = limit if item is None else of_item(item, limit)
+        return inner is not None and self._source.limit(inner)
+
     def rows(self, run: Run) -> Iterable[Row]:
         replaced = [(at, item.evaluate) for at, item in self._live.items()]
         added = [None if item is None else item.evaluate for item in self._live_added]
         width = self._width
-        for row in self._source.rows(run):
+        rows = self._source.rows(run)
+        if not replaced and None not in added:
+            live = [item for item in added if item is not None]
+            return ((*row[:width], *[item(row, run) for item in live]) for row in rows)
+        return self._rows_with(rows, run, replaced, added)
+
+    def _rows_with(
+        self,
+        rows: Iterable[Row],
+        run: Run,
+        replaced: list[tuple[int, Evaluate]],
+        added: list[Evaluate | None],
+    ) -> Iterable[Row]:
+        """Rows of which cells are replaced, or have cells that nobody looks at."""
+        width = self._width
+        for row in rows:
             tail = [None if item is None else item(row, run) for item in added]
             if not replaced:
                 yield (*row[:width], *tail)
@@ -133,6 +155,8 @@ def _where(source: Plan, node: operator_nodes.Where, scope: Scope) -> Plan:
         return Extend(filtered, source.columns, {}, (), len(source.columns))
     for position, values in predicate.restricts:
         source.restrict(position, values)
+    for limit in predicate.limits:
+        source.limit(limit)
     return Filter(source, predicate)
 
 

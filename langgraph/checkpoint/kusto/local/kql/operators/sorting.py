@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterable
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from langgraph.checkpoint.kusto.local.kql import operator_nodes
@@ -30,6 +31,8 @@ class SortTerm(NamedTuple):
     def key(self, run: Run) -> Callable[[Row], Any]:
         """A key for Python's sort; where nulls go depends on the direction of the sort."""
         evaluate = self.scalar.evaluate
+        if self.scalar.type == "string" and self.scalar.column is not None:
+            return itemgetter(self.scalar.column)  # never null, and in its own order
         order = sort_key(self.scalar.type)
         # `sort(reverse=True)` turns the ranks around as well.
         null_rank, value_rank = (1, 0) if self.nulls_first is self.descending else (0, 1)
