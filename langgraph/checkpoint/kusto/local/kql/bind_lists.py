@@ -60,11 +60,11 @@ def bind_list_test(node: nodes.ListTest, scope: Scope) -> Scalar:
         return found is not negated
 
     def test_in_place(row: Row, run: Run) -> bool:
-        value = row[at]  # type: ignore[index]  # not without a column
+        value = row[at]
         return (value is not None and value in members(row, run)) is not negated
 
-    at = left.column
-    plain = at is not None and left.type != "dynamic" and not folded
+    at = -1 if left.column is None else left.column  # looked at only where there is one
+    plain = left.column is not None and left.type != "dynamic" and not folded
     evaluate = test_in_place if plain else test
     bound = Scalar("bool", evaluate, left.columns | columns, left.fixed and fixed)
     if plain and fixed:
@@ -76,13 +76,13 @@ def bind_list_test(node: nodes.ListTest, scope: Scope) -> Scalar:
     return bound
 
 
-def _decided_list(at: int | None, members: Collection[Any], negated: bool) -> Evaluate | bool:
+def _decided_list(at: int, members: Collection[Any], negated: bool) -> Evaluate | bool:
     """The test of a column for a list that is known; nulls are in no list."""
     if not members:
         return negated
     if negated:
-        return lambda row, run: row[at] not in members  # type: ignore[index]  # a column
-    return lambda row, run: row[at] in members  # type: ignore[index]  # a column
+        return lambda row, run: row[at] not in members
+    return lambda row, run: row[at] in members
 
 
 def _elements(

@@ -118,9 +118,9 @@ class Scan(Plan):
         limited = getattr(table, "limited", None) if equals and self._limits else None
         if limited is not None:
             table = limited([self._compared(each, run) for each in self._limits if each.holds(run)])
-        if self._newest is not None and hasattr(table, "newest"):
-            of, by = self._newest
-            table = table.newest(of, by)
+        newest = getattr(table, "newest", None)
+        if self._newest is not None and newest is not None:
+            table = newest(*self._newest)
         found = table.scan(equals, wanted, self._with_ingestion_time)
         return found if run.rng is None else run.unordered(list(found))
 

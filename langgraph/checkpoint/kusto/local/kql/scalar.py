@@ -172,14 +172,15 @@ def _apply_strict_to_two(
     function: Callable[[Any, Any], Any], left: Scalar, right: Scalar
 ) -> Evaluate:
     """`apply_strict` of two; a column first is read in place: there are rows by the thousand."""
-    a_of, b_of, at, value = left.evaluate, right.evaluate, left.column, right.value
+    a_of, b_of, value = left.evaluate, right.evaluate, right.value
+    at = -1 if left.column is None else left.column  # looked at only where there is one
 
     def column_and_value(row: Row, run: Run) -> Any:
-        a = row[at]  # type: ignore[index]  # not without a column
+        a = row[at]
         return None if a is None else function(a, value)
 
     def column_and_other(row: Row, run: Run) -> Any:
-        a = row[at]  # type: ignore[index]  # not without a column
+        a = row[at]
         if a is None:
             return None
         b = b_of(row, run)
@@ -192,6 +193,6 @@ def _apply_strict_to_two(
         b = b_of(row, run)
         return None if b is None else function(a, b)
 
-    if at is None:
+    if left.column is None:
         return two
     return column_and_value if right.is_literal and value is not None else column_and_other

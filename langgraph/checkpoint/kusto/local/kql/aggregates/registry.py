@@ -183,8 +183,9 @@ def _bind_simple(simple: _Simple, node: nodes.Call, scope: Scope) -> Aggregate:
 
 def _values_of(scalar: Scalar) -> Callable[[list[Row], Run], list[Any]]:
     """What an expression is for some rows, without nulls."""
-    evaluate, at = scalar.evaluate, scalar.column
-    if at is not None:
+    evaluate = scalar.evaluate
+    if scalar.column is not None:
+        at: int = scalar.column
         return lambda rows, run: [row[at] for row in rows if row[at] is not None]
     return lambda rows, run: [item for row in rows if (item := evaluate(row, run)) is not None]
 
