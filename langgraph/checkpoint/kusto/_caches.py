@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from ._frames import Base
@@ -182,7 +182,7 @@ class Manifest:
 
     blobs: Mapping[str, BlobRef]
     versions: Mapping[str, Any]
-    bases: Mapping[str, Base] = field(default_factory=dict)
+    bases: Mapping[str, Base]
     """What the next values of channels may be stored against."""
 
 

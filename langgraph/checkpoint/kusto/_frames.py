@@ -19,7 +19,6 @@ from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, replace
 
 from ._values import (
-    INLINE_FRAME_CHARS,
     BlobRef,
     Encoded,
     base64_chars,
@@ -127,9 +126,8 @@ def _encode(value_type: str, data: bytes, known: KnownBase | None) -> tuple[Enco
     frame = encode_frame(value_type, data, known.data, base)
     if base is None or not _pays(frame, base, data):
         return _whole(value_type, data, frame)
-    spent = known.base.spent + frame.chars
-    if frame.chars <= INLINE_FRAME_CHARS and spent <= frame.chars + _cost_of_base(known):
-        return replace(frame, spent=spent), False
+    if known.base.spent <= _cost_of_base(known, base):
+        return replace(frame, spent=known.base.spent + frame.chars), False
     return _new_base(value_type, data, known, frame, base), True
 
 
@@ -137,10 +135,9 @@ def _pays(frame: Encoded, base: BlobRef, data: bytes) -> bool:
     return len(frame.payload) * _PAYS <= min(base.keyframe.stored_bytes, len(data))
 
 
-def _cost_of_base(known: KnownBase) -> int:
+def _cost_of_base(known: KnownBase, base: BlobRef) -> int:
     """What a new base costs beyond its own frame."""
-    base = known.base.ref
-    if base is None or known.keyframe is not None or base.base is None:
+    if known.keyframe is not None or base.base is None:
         return _REQUEST_CHARS
     # One step nearer to the bound of the chain, where all has to be stored again.
     return _REQUEST_CHARS + base64_chars(base.keyframe.stored_bytes) // MAX_DEPTH
@@ -163,7 +160,7 @@ def _new_base(
     value_type: str, data: bytes, known: KnownBase, frame: Encoded, base: BlobRef
 ) -> Encoded:
     """Encode a value that others will be stored against: a frame in a short chain, or whole."""
-    if base.base is not None and known.keyframe is not None:
+    if known.keyframe is not None:
         frame = encode_frame(value_type, data, known.keyframe, base.keyframe)
     elif base.depth >= MAX_DEPTH:
         return encode_value(value_type, data)
