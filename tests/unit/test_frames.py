@@ -163,7 +163,7 @@ def test_a_base_says_where_the_value_is() -> None:
 
     assert base_of(blob, "t", data, "i") == Base("b", "t", blob)
     assert base_of(rides, "t", data, "i") == Base("b", "t", blob, 77, "i")
-    assert base_of(encode_value("t", data), "t", data, "i") == Base("i", "t", None)
+    assert base_of(encode_value("t", data), "t", data, "i") == Base("i", "t", None, 0, "")
     assert base_of(encode_value("t", b"small"), "t", b"small", "i") is None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import itertools
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +38,13 @@ def test_every_text_has_a_name_of_its_own() -> None:
     assert len(list(_kql.all_texts())) == len(TEXTS)
 
 
+def test_what_is_exported_is_there() -> None:
+    assert len(set(_kql.__all__)) == len(_kql.__all__)
+    assert [name for name in _kql.__all__ if not hasattr(_kql, name)] == []
+
+
 def test_every_named_text_is_given_to_the_judge() -> None:
-    constants = {name for name in vars(_kql) if name.isupper()} - {"CLEAR_SCHEMA_CACHE"}
+    constants = {name for name in vars(_kql) if name.isupper()}
     texts = {name for name in constants if isinstance(getattr(_kql, name), str)}
     functions = {
         node.name
@@ -49,6 +55,13 @@ def test_every_named_text_is_given_to_the_judge() -> None:
     given_names = {re.sub(r"\(.*", "", name) for name in TEXTS}
 
     assert texts | functions <= given_names
+    for name in constants - texts:
+        if isinstance(by_table := getattr(_kql, name), Mapping):
+            named = {f"{name}[{table}]": text for table, text in by_table.items()}
+            assert named.items() <= TEXTS.items()
+    counts = range(1, _kql.HISTORY_CHANNELS + 1)
+    chains = {name: text for name, text in TEXTS.items() if name.startswith("history_chain(")}
+    assert chains == {f"history_chain({count})": _kql.history_chain(count) for count in counts}
     assert _schema.create_view(backfill=True) in TEXTS.values(), "provision.kql has the other one"
 
 

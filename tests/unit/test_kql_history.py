@@ -171,6 +171,8 @@ def test_the_checkpoints_that_are_alive_by_now(stored: bool, death: Death, db: D
         db.checkpoint("s", "2", "e1", run_id="r1")
     db.checkpoint("s", "3", "e1", checkpoint_ns="child", run_id="r1")
     db.checkpoint("s", "3", "e1", thread_id="other", run_id="r1")
+    db.checkpoint("s", "3x", death.epoch, checkpoint_ns="child", run_id=death.run_id)
+    db.checkpoint("s", "4", death.epoch, run_id=death.run_id)  # it landed twice
     bounds = {"p_low": "2", "p_high": "4"}
     assert column(ask_history(db, "a", **bounds)[3], "checkpoint_id") == ["2", "3", "4"]
     items = death.items(("", "2"), ("", "3"), ("", "4"))

@@ -8,7 +8,7 @@ import pytest
 from shared.kql_database import DEATHS, NOTHING_DEAD, Cells, Database, Death, dead, encoded
 
 from langgraph.checkpoint.kusto import _kql
-from langgraph.checkpoint.kusto._schema import BLOBS, CHECKPOINTS, WRITES
+from langgraph.checkpoint.kusto._schema import BLOBS, CHECKPOINTS, TABLE_BY_NAME, WRITES
 
 WHOLE = '{"values":{}}'
 
@@ -147,6 +147,8 @@ def test_a_page_of_rows(db: Database, table: str) -> None:
         assert {row["thread_id"] for row in rows} <= {"t"}
         return sorted((row[identity], row[part] if part else 0) for row in rows)
 
+    [[row, *_]] = db.ask(_kql.READ_AGAIN[table], **where, p_low=0, p_high=9)
+    assert list(row) == [column.name for column in TABLE_BY_NAME[table].columns]
     every = [(name, number) for name in "13" for number in range(3 if part else 1)]
     assert page(0, 1_000) == every
     assert page(1, 1) == [item for item in every if item[1] == 1]

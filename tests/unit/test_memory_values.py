@@ -98,6 +98,27 @@ def test_nothing_is_stored_against_what_may_be_gone_before_it() -> None:
     assert with_base(memory, Base("m", "t", old)).known_bases(put(), "e", (), later) == {}
 
 
+def test_what_is_a_day_old_is_relied_upon_and_nothing_older() -> None:
+    """As long as the periods are not known."""
+    memory = new_memory()
+    assert memory.is_lasting(K, NOW + TICKS_PER_DAY)
+    assert not memory.is_lasting(K, NOW + TICKS_PER_DAY + 1)
+
+
+def test_a_channel_without_a_base_is_passed_over() -> None:
+    memory = new_memory()
+    old = BlobRef("old", 1, 9, NOW - 2 * TICKS_PER_DAY)
+    refs = {"lost": BlobRef("lost", 1, 9, NOW), "old": old, "c": K}
+    bases = {name: Base(ref.blob_id, "t", ref) for name, ref in refs.items()}
+    memory.manifests.remember(PARENT, {}, dict.fromkeys(bases, 1), bases, "e")
+    memory.keep({"lost": DATA, "old": DATA, "k": DATA}, {})
+    request = put(values=dict.fromkeys(["new", "lost", "old", "c"], ("t", DATA)))
+
+    assert memory.known_bases(request, "e", {"lost"}, NOW) == {
+        "c": KnownBase(bases["c"], DATA, None)
+    }
+
+
 def test_the_frame_of_a_channel_that_did_not_change() -> None:
     memory = new_memory()
     frame = encode_frame("t", DATA, DATA, K)

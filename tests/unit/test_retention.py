@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -92,6 +93,22 @@ def change(name: str, days: int) -> str:
 )
 def test_what_mends_periods_that_are_too_short(found: Periods, remedies: dict[str, int]) -> None:
     assert found.remedies() == [change(name, days) for name, days in remedies.items()]
+
+
+def test_a_day_between_two_periods_is_enough_and_no_tick_less() -> None:
+    """An hour of the difference is for the clocks."""
+    view, gap = 7 * DAY, DAY + HOUR
+    rows, beyond = view + gap, view + 2 * gap
+    found = Periods(rows, beyond, beyond, FOREVER * DAY, view)
+
+    assert found.remedies() == []
+    shorter = replace(found, writes=beyond - 1), replace(found, blobs=beyond - 1)
+    # Of 8 days and an hour, 9 are counted.
+    assert [item.remedies() for item in shorter] == [
+        [change("CheckpointWrites", 39)],
+        [change("CheckpointBlobs", 39)],
+    ]
+    assert replace(found, checkpoints=rows - 1).remedies()[0] == change("Checkpoints", 37)
 
 
 def test_what_provision_sets_is_long_enough() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from ._frames import Base
@@ -187,7 +187,7 @@ class Manifest:
 
     blobs: Mapping[str, BlobRef]
     versions: Mapping[str, Any]
-    bases: Mapping[str, Base] = field(default_factory=dict)
+    bases: Mapping[str, Base]
     """What the next values of channels may be stored against."""
     epoch: str = ""
     """Of the copy that it describes: a copy of a thread has the same ids in another life."""

@@ -19,7 +19,6 @@ from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, replace
 
 from ._values import (
-    INLINE_FRAME_CHARS,
     BlobRef,
     Encoded,
     base64_chars,
@@ -161,9 +160,8 @@ def _encode(
     frame = encode_frame(value_type, data, known.data, base)
     if base is None or not _pays(frame, base, data):
         return _whole(value_type, data, frame)
-    spent = known.base.spent + frame.chars
-    if frame.chars <= INLINE_FRAME_CHARS and spent <= frame.chars + _cost_of_base(known):
-        return replace(frame, spent=spent), False
+    if known.base.spent <= _cost_of_base(known, base):
+        return replace(frame, spent=known.base.spent + frame.chars), False
     return _new_base(value_type, data, known, frame, depth), True
 
 
@@ -183,10 +181,9 @@ def _shrank(data: bytes, known: KnownBase) -> bool:
     return len(data) * _PAYS < max(len(known.data), stored)
 
 
-def _cost_of_base(known: KnownBase) -> int:
+def _cost_of_base(known: KnownBase, base: BlobRef) -> int:
     """What a new base costs beyond its own frame."""
-    base = known.base.ref
-    if base is None or known.keyframe is not None or base.base is None:
+    if known.keyframe is not None or base.base is None:
         return _REQUEST_CHARS
     # One step nearer to the bound of the chain, where all has to be stored again.
     return _REQUEST_CHARS + base64_chars(base.keyframe.stored_bytes) // MAX_DEPTH
