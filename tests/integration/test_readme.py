@@ -397,9 +397,18 @@ def test_every_make_target_named_exists() -> None:
     assert {(place, name) for place, name in named if name not in targets} == set()
 
 
+LOCAL = "langgraph.checkpoint.kusto.local"
+
+
 def test_every_flag_named_exists() -> None:
     shown = ""
-    for module in ("langgraph.checkpoint.kusto.local", "benchmarks", "benchmarks.profiled"):
+    for module in (
+        LOCAL,
+        "benchmarks",
+        "benchmarks.profiled",
+        "benchmarks.local_server",
+        "crash.campaign",
+    ):
         asked = [sys.executable, "-m", module, "--help"]
         env = {**os.environ, "PYTHONPATH": str(ROOT / "tests")}
         done = subprocess.run(asked, capture_output=True, text=True, check=True, cwd=ROOT, env=env)
