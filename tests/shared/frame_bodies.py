@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -143,13 +144,13 @@ class FrameBodies:
         assert (await values_of(make_saver(), chain.place))["messages"] == history(31)
 
     async def test_a_copy_is_exact_and_as_small(
-        self, make_saver: MakeSaver, thread_id: str
+        self, make_saver: MakeSaver, thread_id: str, new_thread: Callable[..., str]
     ) -> None:
         saver = make_saver()
         chain = Chain(saver, thread_id)
         await grow(chain, 0, 60)
         copier = make_saver()
-        target = f"{thread_id} copy"
+        target = new_thread(" copy")
         await copier.acopy_thread(thread_id, target)
         assert copier.stats()["ingest_bytes"] < 2 * saver.stats()["ingest_bytes"]
         await saver.adelete_thread(thread_id)
