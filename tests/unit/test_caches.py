@@ -375,3 +375,14 @@ def test_a_value_pushed_out_while_it_is_looked_at() -> None:
     kept.put("a", b"1")
     kept._items = Racing(kept._items)
     assert kept.get("a") == b"1"
+
+
+def test_a_size_that_threads_miscounted_is_counted_anew() -> None:
+    kept = sized(10_000)
+    kept.put("a", bytes(100))
+    kept.size = 10**6  # no entry is as large: all go, and nothing fails
+    kept.put("b", bytes(100))
+    assert len(kept) == 0
+    for number in range(254):
+        kept.put("c", bytes(number))
+    assert kept.size == 253 + 300

@@ -20,6 +20,7 @@ K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 _EPOCHS_OF_A_THREAD = 4  # remembered, of those this process uses
+_SETS_COUNTED = 256
 _REF_BYTES = 400  # what a reference or a version takes, with what holds it
 _ENTRY_BYTES = 300  # what an entry takes beside its value
 
@@ -64,7 +65,7 @@ class LruMap(Generic[K, V]):
 class ByteLru(Generic[K, V]):
     """A mapping that forgets what was used longest ago, bounded by bytes.
 
-    Set from one thread at a time, looked at from any.
+    Threads may use it at once: its size is then right but for a moment.
 
     Args:
         bound: Bytes of all values; a value larger than this is not kept.
@@ -75,6 +76,7 @@ class ByteLru(Generic[K, V]):
         self._bound = bound
         self._size_of = size_of
         self._items: OrderedDict[K, V] = OrderedDict()
+        self._sets = 0
         self.size = 0
 
     def __len__(self) -> int:
@@ -95,9 +97,14 @@ class ByteLru(Generic[K, V]):
             return
         self._items[key] = value
         self.size += self._weight(value)
-        while self.size > self._bound:
-            _, oldest = self._items.popitem(last=False)
-            self.size -= self._weight(oldest)
+        self._sets += 1
+        # Threads that set at once may have miscounted, or change the items under one another.
+        with suppress(RuntimeError, KeyError):
+            if self._sets % _SETS_COUNTED == 0:
+                self.size = sum(map(self._weight, list(self._items.values())))
+            while self.size > self._bound and self._items:
+                _, oldest = self._items.popitem(last=False)
+                self.size -= self._weight(oldest)
 
     def pop(self, key: K) -> None:
         """Forget a value."""
