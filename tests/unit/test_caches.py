@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections import OrderedDict
+from random import Random
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -386,3 +389,39 @@ def test_a_size_that_threads_miscounted_is_counted_anew() -> None:
     for number in range(254):
         kept.put("c", bytes(number))
     assert kept.size == 253 + 300
+
+
+def test_threads_at_once() -> None:
+    """The sync methods of a saver remember from the threads of their callers."""
+    manifests, failures = Manifests(bound=20_000), list[BaseException]()
+
+    def work(seed: int) -> None:
+        rng = Random(seed)
+        try:
+            for _ in range(1_500):
+                key = CheckpointKey("thread", "", str(rng.randrange(60)))
+                draw = rng.random()
+                if draw < 0.1:
+                    manifests.forget(key)
+                elif draw < 0.5:
+                    manifests.remember(key, {"c": REF}, {"c": 1})
+                else:
+                    manifests.unchanged(key, "c", 1)
+        except BaseException as error:  # noqa: BLE001 - told below
+            failures.append(error)
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [Thread(target=work, args=(seed,)) for seed in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(before)
+    assert failures == []
+    for _ in range(256):
+        manifests.remember(KEY, {"c": REF}, {"c": 1})
+    assert manifests.unchanged(KEY, "c", 1) == REF
+    assert manifests._items.size <= 20_000

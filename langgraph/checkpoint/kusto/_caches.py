@@ -6,7 +6,6 @@ never correctness.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -30,7 +29,7 @@ class LruMap(Generic[K, V]):
 
     def __init__(self, bound: int) -> None:
         self._bound = bound
-        self._items: OrderedDict[K, V] = OrderedDict()
+        self._items: dict[K, V] = {}  # of an OrderedDict, threads at once make a crash
 
     def __len__(self) -> int:
         return len(self._items)
@@ -41,17 +40,17 @@ class LruMap(Generic[K, V]):
     def get(self, key: K) -> V | None:
         """Return the value and count it as used."""
         value = self._items.get(key)
-        if value is not None:
-            with suppress(KeyError):  # another thread may have pushed it out meanwhile
-                self._items.move_to_end(key)
+        # Put in again, as the last one, unless another thread has pushed it out meanwhile.
+        if value is not None and self._items.pop(key, None) is not None:
+            self._items[key] = value
         return value
 
     def put(self, key: K, value: V) -> None:
         """Set a value, forgetting the oldest when there are too many."""
-        self._items.pop(key, None)  # and not `move_to_end`: another thread may push it out between
+        self._items.pop(key, None)
         self._items[key] = value
         while len(self._items) > self._bound:
-            self._items.popitem(last=False)
+            self._items.pop(next(iter(self._items), key), None)
 
     def pop(self, key: K) -> None:
         """Forget a value."""
@@ -75,7 +74,7 @@ class ByteLru(Generic[K, V]):
     def __init__(self, bound: int, size_of: Callable[[V], int]) -> None:
         self._bound = bound
         self._size_of = size_of
-        self._items: OrderedDict[K, V] = OrderedDict()
+        self._items: dict[K, V] = {}  # of an OrderedDict, threads at once make a crash
         self._sets = 0
         self.size = 0
 
@@ -85,9 +84,9 @@ class ByteLru(Generic[K, V]):
     def get(self, key: K) -> V | None:
         """Return the value and count it as used."""
         value = self._items.get(key)
-        if value is not None:
-            with suppress(KeyError):  # another thread may have pushed it out meanwhile
-                self._items.move_to_end(key)
+        # Put in again, as the last one, unless another thread has pushed it out meanwhile.
+        if value is not None and self._items.pop(key, None) is not None:
+            self._items[key] = value
         return value
 
     def put(self, key: K, value: V) -> None:
@@ -103,8 +102,7 @@ class ByteLru(Generic[K, V]):
             if self._sets % _SETS_COUNTED == 0:
                 self.size = sum(map(self._weight, list(self._items.values())))
             while self.size > self._bound and self._items:
-                _, oldest = self._items.popitem(last=False)
-                self.size -= self._weight(oldest)
+                self.pop(next(iter(self._items), key))
 
     def pop(self, key: K) -> None:
         """Forget a value."""
