@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import orjson
@@ -48,6 +49,29 @@ def test_round_trip(data: bytes) -> None:
     assert stored.value_hash == hash_value(data)
     assert stored.chars == len(to_base64(stored.payload)) == base64_chars(len(stored.payload))
     assert len(stored.payload) <= len(data)
+
+
+def test_threads_compress_at_once() -> None:
+    """Compressors are kept for the next value: each serves one at a time, and a few are kept."""
+    values = [bytes(chr(97 + n % 26), "ascii") * (600 * (n + 1)) for n in range(200)]
+
+    with ThreadPoolExecutor(8) as pool:
+        stored = list(pool.map(lambda data: encode_value("msgpack", data), values))
+
+    assert [decode_value(item, WHERE) for item in stored] == values
+    assert {item.encoding for item in stored} == {ZSTD}
+    assert 0 < len(_values._compressors) <= _values._MOST_COMPRESSORS
+
+
+def test_a_compressor_keeps_nothing_of_the_value_before() -> None:
+    """What is stored depends on the value alone, however it was compressed the time before."""
+    words = b" ".join(b"%d" % (n * 7919) for n in range(400))
+    _values._compressors.clear()
+    alone = encode_value("msgpack", words)
+
+    for other in (b"x" * 600, words[1:], os.urandom(16_000)):
+        encode_value("msgpack", other)
+        assert encode_value("msgpack", words) == alone
 
 
 @pytest.mark.parametrize(

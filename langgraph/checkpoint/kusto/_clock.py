@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 _EPOCH_TICKS = 621_355_968_000_000_000  # 1970-01-01 in ticks
 _GREGORIAN_TICKS = 499_163_040_000_000_000  # 1582-10-15, from which UUIDs count (RFC 9562, 5.1)
@@ -27,17 +28,26 @@ def ticks_from_unix_ns(nanoseconds: int) -> int:
 def format_ticks(ticks: int) -> str:
     """Write ticks as Kusto does, with seven decimals: text order is time order."""
     seconds, rest = divmod(ticks, TICKS_PER_SECOND)
+    return f"{_format_second(seconds)}.{rest:07}Z"
+
+
+@lru_cache(maxsize=64)  # all rows of a second, and there are many
+def _format_second(seconds: int) -> str:
     moment = _YEAR_ONE + timedelta(seconds=seconds)
-    return f"{moment.year:04}-{moment:%m-%dT%H:%M:%S}.{rest:07}Z"
+    return f"{moment.year:04}-{moment:%m-%dT%H:%M:%S}"
 
 
 def parse_ticks(text: str) -> int:
     """Read a Kusto `datetime` in its result form, exact to the tick."""
     body = text.removesuffix("Z")
     whole, _, fraction = body.partition(".")
-    since = datetime.fromisoformat(whole) - _YEAR_ONE
-    seconds = since.days * 86_400 + since.seconds
-    return seconds * TICKS_PER_SECOND + int(fraction.ljust(7, "0")[:7])
+    return _parse_second(whole) * TICKS_PER_SECOND + int(fraction.ljust(7, "0")[:7])
+
+
+@lru_cache(maxsize=256)
+def _parse_second(text: str) -> int:
+    since = datetime.fromisoformat(text) - _YEAR_ONE
+    return since.days * 86_400 + since.seconds
 
 
 def ticks_of_id(text: str) -> int | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -113,7 +113,7 @@ def _put_request(copy: _Copy, raw: RawCheckpoint, submitted: asyncio.Event) -> P
         submitted.set()
 
     return PutRequest(
-        key=replace(raw.key, thread_id=copy.target),
+        key=raw.key._replace(thread_id=copy.target),
         parent_checkpoint_id=raw.parent_checkpoint_id,
         run_id=raw.run_id,
         checkpoint=raw.checkpoint,
@@ -135,7 +135,7 @@ def _writes_requests(copy: _Copy, raw: RawCheckpoint) -> list[WritesRequest]:
         tasks.setdefault(task, []).append((write.idx, write.channel, write.value))
     return [
         WritesRequest(
-            key=replace(raw.key, thread_id=copy.target),
+            key=raw.key._replace(thread_id=copy.target),
             run_id=run_id,
             task_id=task_id,
             task_path=task_path,

@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time
-import uuid
 from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -253,7 +252,7 @@ class Core:
         """Inherit the epoch of the parent, or start one (see `Epochs`)."""
         key, epochs = request.key, self.memory.epochs
         if request.parent_checkpoint_id:
-            parent = replace(key, checkpoint_id=request.parent_checkpoint_id)
+            parent = key._replace(checkpoint_id=request.parent_checkpoint_id)
         elif key.checkpoint_ns:
             enclosing = _enclosing(key, request.checkpoint_map)
             if enclosing is None:
@@ -458,7 +457,7 @@ class Core:
 
 def new_id(prefix: str) -> str:
     """A fresh identity: letters and digits, never looking like a number or a date to Kusto."""
-    return prefix + uuid.uuid4().hex
+    return prefix + os.urandom(16).hex()
 
 
 def _enclosing(key: CheckpointKey, checkpoint_map: Mapping[str, str]) -> CheckpointKey | None:

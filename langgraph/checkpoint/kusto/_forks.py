@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ._caches import LruMap
 from ._chain import load_chain, winners
@@ -78,7 +78,7 @@ class ForkWatch:
         """Note a checkpoint; give the fork it completes."""
         if not parent_id or source in _ON_PURPOSE:
             return None
-        parent = replace(key, checkpoint_id=parent_id)
+        parent = key._replace(checkpoint_id=parent_id)
         known = self._children.get(parent)
         self._children.put(parent, key.checkpoint_id)
         if known is None or known == key.checkpoint_id or parent in self._told:

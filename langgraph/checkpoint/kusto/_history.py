@@ -8,7 +8,7 @@ the limit of a query result, and by a way that ends at an ancestor which is not 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import NoReturn
 
@@ -357,7 +357,7 @@ async def _read_range(
             raise
         none = dict.fromkeys(extra, "")
         if len(ids) == 1:
-            key = replace(target, checkpoint_id=ids[0])
+            key = target._replace(checkpoint_id=ids[0])
             parts.submissions[ids[0]] = await page_writes(core, key, view)
             if any(extra.values()):
                 await _read_range(core, chain, [], extra, fresh, parts)

@@ -95,7 +95,7 @@ class Memory:
             now: The present.
         """
         known: dict[str, KnownBase] = {}
-        parent = replace(request.key, checkpoint_id=request.parent_checkpoint_id)
+        parent = request.key._replace(checkpoint_id=request.parent_checkpoint_id)
         for channel in request.values:
             base = self.manifests.base(parent, channel, epoch)
             data = None if base is None else self.base_bytes.get(base.identity)
@@ -128,7 +128,7 @@ class Memory:
             missed: Channels whose value is nothing like the one before.
         """
         key = request.key
-        parent, epoch = replace(key, checkpoint_id=request.parent_checkpoint_id), plan.row.epoch
+        parent, epoch = key._replace(checkpoint_id=request.parent_checkpoint_id), plan.row.epoch
         bases: dict[str, Base] = {}
         for channel in request.reused:
             base = self.manifests.base(parent, channel, epoch)

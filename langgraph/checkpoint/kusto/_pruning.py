@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ._assembly import RawCheckpoint
 from ._chain import ChainRow, load_chain, winners
@@ -71,7 +71,7 @@ async def prune_thread(
             channels, versions = await _delta_channels(core, head, newest, delta_of)
             if channels:
                 path = await walk_ancestors(core, head.key, channels, versions)
-                kept |= {replace(head.key, checkpoint_id=item) for item in path.path}
+                kept |= {head.key._replace(checkpoint_id=item) for item in path.path}
         dead = [row for row in rows if row.key not in kept]
         if dead and not dry_run:
             # A head that was deleted meanwhile must not take the next one with it.
@@ -115,7 +115,7 @@ async def _delta_channels(
                 if newest is None:  # deleted meanwhile; the caller looks again
                     break
                 return sorted(set(counters) - set(newest.values)), delta_of(newest)[1]
-        cursor = rows.get(replace(cursor.key, checkpoint_id=cursor.parent_checkpoint_id))
+        cursor = rows.get(cursor.key._replace(checkpoint_id=cursor.parent_checkpoint_id))
     return [], ()
 
 

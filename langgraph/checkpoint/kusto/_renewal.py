@@ -127,7 +127,7 @@ async def _prepare(core: Core, request: PutRequest) -> dict[str, int]:
     )
     if not request.parent_checkpoint_id:
         return step.since(None, born)
-    parent = replace(request.key, checkpoint_id=request.parent_checkpoint_id)
+    parent = request.key._replace(checkpoint_id=request.parent_checkpoint_id)
     known = lineages.of(parent)
     needed = step.needed(known)
     if needed and (known is None or known.lacks(needed) or await _is_due(core, known, needed)):
@@ -222,7 +222,7 @@ async def _renew_group(core: Core, key: CheckpointKey, names: Mapping[str, str])
     found = heads.records()
     blob_ids = {name for head in found for name in head["blob_ids"].split(",") if name}
     for head in found:
-        ancestor = replace(key, checkpoint_id=names[head["submission_id"]])
+        ancestor = key._replace(checkpoint_id=names[head["submission_id"]])
         blob_ids |= await _spilled_blobs(core, ancestor, head["refs"])
     rows = await _send_pages(core, key, BLOBS, await _old_blobs(core, key, sorted(blob_ids)))
     rows += await _send_pages(

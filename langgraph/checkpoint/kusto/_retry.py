@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import random
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -43,13 +44,14 @@ class _Rules:
         self._what = what
         self._count = count
         self._used = 0
+        self._started = time.monotonic()
 
     def stop(self, state: tenacity.RetryCallState) -> bool:
         error = _error(state)
         if not isinstance(error, ThrottledError):
             self._used += 1
         # The wait is chosen before this is asked, and a server may name an hour.
-        resumed = (state.seconds_since_start or 0.0) + state.upcoming_sleep
+        resumed = time.monotonic() - self._started + state.upcoming_sleep
         return self._used >= self._policy.attempts or resumed >= self._policy.timeout
 
     def wait(self, state: tenacity.RetryCallState) -> float:
@@ -99,6 +101,13 @@ async def run(
         count: Told `retries` or `throttled` for each new attempt.
     """
     rules = _Rules(policy, what, count)
+    # Almost every call succeeds at once, and tenacity costs as much as encoding a small checkpoint.
+    try:
+        return await call()
+    except KustoCheckpointError as error:
+        if not error.retriable:
+            raise
+        failed: KustoCheckpointError | None = error
     retrying = tenacity.AsyncRetrying(
         retry=tenacity.retry_if_exception(_retriable),
         stop=rules.stop,
@@ -110,6 +119,10 @@ async def run(
     async def attempt() -> T:
         # tenacity awaits only what it sees to be a coroutine function; a lambda that returns a
         # coroutine would count as a success without having run.
+        nonlocal failed
+        if failed is not None:  # the attempt that was made already
+            first, failed = failed, None
+            raise first
         return await call()
 
     return await retrying(attempt)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,13 +12,22 @@ from ._clock import format_ticks, parse_ticks
 from ._values import BlobRef, Encoded, corrupt, from_base64, to_base64
 
 
-@contextmanager
-def reading(where: str) -> Iterator[None]:
+class reading:  # in small letters, as it is read in a `with`; no generator, which costs more
     """Say where, when JSON has another shape than this library writes."""
-    try:
-        yield
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
-        raise corrupt(f"a cell of {where} has another shape: {error!r}") from error
+
+    __slots__ = ("_where",)
+
+    def __init__(self, where: str) -> None:
+        self._where = where
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, _: object) -> None:
+        if error is not None and isinstance(
+            error, KeyError | TypeError | ValueError | RecursionError
+        ):
+            raise corrupt(f"a cell of {self._where} has another shape: {error!r}") from error
 
 
 def json_object(text: bytes | str, where: str) -> dict[str, Any]:

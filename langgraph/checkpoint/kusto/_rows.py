@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -60,8 +60,7 @@ _BLOB_ROW_BYTES = 1_000  # the columns beside the data, in a result
 _JSON = "json"  # type tag of parts that are our own JSON, not the serializer's
 
 
-@dataclass(frozen=True)
-class CheckpointKey:
+class CheckpointKey(NamedTuple):
     """What names a checkpoint."""
 
     thread_id: str
@@ -249,47 +248,47 @@ def plan_checkpoint(parts: CheckpointParts, new_blob_id: Callable[[], str]) -> C
         inline=inline,
         blobs=refs,
         bases={} if isinstance(refs, BlobRef) else bases,
+        source=str(parts.columns.get("source") or ""),
     )
     needed = all_of_chains([*row.direct_refs(), *blobs.values(), *bases.values()])
-    plan = _encode_plan(row, needed, tuple(spill.copies), parts.columns)
-    return replace(plan, riding=small)
+    inline_cell = "" if isinstance(inline, BlobRef) else inline_json.decode()
+    row_json, total = _encode_row(row, inline_cell, needed, parts.columns)
+    return CheckpointPlan(replace(row, total_bytes=total), tuple(spill.copies), row_json, small)
 
 
-def _encode_plan(
+def _encode_row(
     row: StoredCheckpoint,
+    inline_cell: str,
     needed: Sequence[BlobRef],
-    copies: tuple[BlobCopy, ...],
     columns: Mapping[str, Any],
-) -> CheckpointPlan:
+) -> tuple[bytes, int]:
+    """Encode the row; give its size with that of all it needs, too."""
     blob_rows = sum(ref.chunks for ref in needed)
-    body = {
-        "thread_id": row.key.thread_id,
-        "checkpoint_ns": row.key.checkpoint_ns,
-        "checkpoint_id": row.key.checkpoint_id,
-        "parent_checkpoint_id": row.parent_checkpoint_id,
-        "epoch": row.epoch,
-        "run_id": row.run_id,
-        "submission_id": row.submission_id,
-        "written_at": format_ticks(row.written_at),
-        "codec": ROW_CODEC,
-        **columns,
-        "blob_rows": blob_rows,
-        "checkpoint_data": _part_cell(row.checkpoint),
-        "metadata_data": _part_cell(row.metadata),
-        "inline_data": ""
-        if isinstance(row.inline, BlobRef)
-        else inline_to_json(row.inline).decode(),
-        "blob_refs": _row_refs_json(row),
-        "blob_ids": ",".join(ref.blob_id for ref in row.direct_refs()),
-    }
-    size = len(orjson.dumps(body)) + _SIZE_FIELD_BYTES
+    body = orjson.dumps(
+        {
+            "thread_id": row.key.thread_id,
+            "checkpoint_ns": row.key.checkpoint_ns,
+            "checkpoint_id": row.key.checkpoint_id,
+            "parent_checkpoint_id": row.parent_checkpoint_id,
+            "epoch": row.epoch,
+            "run_id": row.run_id,
+            "submission_id": row.submission_id,
+            "written_at": format_ticks(row.written_at),
+            "codec": ROW_CODEC,
+            **columns,
+            "blob_rows": blob_rows,
+            "checkpoint_data": _part_cell(row.checkpoint),
+            "metadata_data": _part_cell(row.metadata),
+            "inline_data": inline_cell,
+            "blob_refs": _row_refs_json(row),
+            "blob_ids": ",".join(ref.blob_id for ref in row.direct_refs()),
+        }
+    )
+    size = len(body) + _SIZE_FIELD_BYTES
     total = size + blob_rows * _BLOB_ROW_BYTES
     total += sum(base64_chars(ref.stored_bytes) for ref in needed)
-    body["row_bytes"] = size
-    body["total_bytes"] = total
-    source = str(columns.get("source") or "")
-    row = replace(row, total_bytes=total, source=source)
-    return CheckpointPlan(row, copies, orjson.dumps(body))
+    # The sizes are known only now; the text ends with a brace.
+    return b'%b,"row_bytes":%d,"total_bytes":%d}' % (body[:-1], size, total), total
 
 
 def _nested_chars(text: bytes) -> int:

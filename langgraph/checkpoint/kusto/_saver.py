@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
@@ -437,17 +436,34 @@ class KustoSaverBase(BaseCheckpointSaver[str]):
             return await run_in_thread(self._decode, raw)
         return self._decode(raw)
 
-    @contextmanager
-    def _counted(self, counter: str, what: str, place: Place | None) -> Iterator[None]:
-        """Count and log: LangGraph may swallow a saver's error when a node failed too."""
-        try:
-            yield
-        except Exception as error:
-            self._memory.stats.add("errors")
-            thread_id = "all threads" if place is None else repr(place.thread_id)
-            logger.error("%s of %s failed: %s: %s", what, thread_id, type(error).__name__, error)
-            raise
-        self._memory.stats.add(counter)
+    def _counted(self, counter: str, what: str, place: Place | None) -> _Counted:
+        return _Counted(self._memory.stats, counter, what, place)
+
+
+class _Counted:
+    """Counts a call and logs its error: LangGraph may swallow it when a node failed too.
+
+    A class, not a generator: it stands around every call.
+    """
+
+    __slots__ = ("_counter", "_place", "_stats", "_what")
+
+    def __init__(self, stats: Stats, counter: str, what: str, place: Place | None) -> None:
+        self._stats = stats
+        self._counter = counter
+        self._what = what
+        self._place = place
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, _: object) -> None:
+        if error is None:
+            self._stats.add(self._counter)
+        elif isinstance(error, Exception):
+            self._stats.add("errors")
+            where = "all threads" if self._place is None else repr(self._place.thread_id)
+            logger.error("%s of %s failed: %s: %s", self._what, where, type(error).__name__, error)
 
 
 def _check_transport(transport: object) -> None:

@@ -54,6 +54,9 @@ LEAST_BASE_BYTES = 8
 _ROW_END = b'"}'
 _COMPRESS_FROM_BYTES = 512  # below it a frame header and the CPU cost more than they save
 _COMPRESSION_LEVEL = 3
+_SMALL_BYTES = 16 * 1024  # up to here a lower level gives messages the same size, in less time
+_SMALL_LEVEL = 1
+_MOST_COMPRESSORS = 4  # kept; one that has seen small values only takes about 0.1 MB
 _PAYS = 0.9  # keep raw unless at least a tenth is saved
 _LONG_DISTANCE_BYTES = 1024 * 1024  # less is matched as well without, in half the time
 _WINDOW_LOG_MAX = 31  # zstd.h: ZSTD_WINDOWLOG_MAX_64; what `window_log` can reach here
@@ -136,10 +139,27 @@ def encode_value(value_type: str, data: bytes) -> Encoded:
     """
     encoding, payload = RAW, data
     if len(data) >= _COMPRESS_FROM_BYTES and "+" not in value_type:
-        compressed = zstd.compress(data, _COMPRESSION_LEVEL)
+        compressed = _compress(data)
         if len(compressed) < len(data) * _PAYS:
             encoding, payload = ZSTD, compressed
     return Encoded(value_type, encoding, len(data), hash_value(data), payload)
+
+
+# Making one takes as long as compressing 5 kB. Threads take them out and put them back.
+_compressors: list[zstd.ZstdCompressor] = []
+
+
+def _compress(data: bytes) -> bytes:
+    if len(data) > _SMALL_BYTES:
+        return zstd.compress(data, _COMPRESSION_LEVEL)
+    try:
+        compressor = _compressors.pop()
+    except IndexError:
+        compressor = zstd.ZstdCompressor(level=_SMALL_LEVEL)
+    compressed = compressor.compress(data, zstd.ZstdCompressor.FLUSH_FRAME)
+    if len(_compressors) < _MOST_COMPRESSORS:
+        _compressors.append(compressor)
+    return compressed
 
 
 def encode_frame(value_type: str, data: bytes, base: bytes, ref: BlobRef | None) -> Encoded:
