@@ -73,10 +73,11 @@ def put_request(
     ages = memory.retention.ages(now)
     parent = place.key(place.checkpoint_id) if place.checkpoint_id else None
     epoch = None if parent is None else memory.epochs.of(parent)
+    known = parent is not None and memory.manifests.of(parent, epoch) is not None
     for channel, value in channels.items():
         check_text("channel", channel)
         ref = None
-        if parent is not None and channel not in new_versions:
+        if parent is not None and known and channel not in new_versions:
             version = versions.get(channel)
             ref = memory.manifests.unchanged(parent, channel, version, epoch)
             frame = memory.unchanged_frame(parent, channel, version, epoch)

@@ -95,9 +95,9 @@ class Memory:
             now: The present.
         """
         known: dict[str, KnownBase] = {}
-        parent = request.key._replace(checkpoint_id=request.parent_checkpoint_id)
+        before = self._bases_before(request, epoch)
         for channel in request.values:
-            base = self.manifests.base(parent, channel, epoch)
+            base = before.get(channel)
             data = None if base is None else self.base_bytes.get(base.identity)
             if base is None or data is None:
                 continue
@@ -111,6 +111,12 @@ class Memory:
                     keyframe = self.base_bytes.get(base.ref.keyframe.blob_id)
             known[channel] = KnownBase(base, data, keyframe)
         return known
+
+    def _bases_before(self, request: PutRequest, epoch: str) -> Mapping[str, Base]:
+        """What the values of the parent are to those that follow, by channel."""
+        parent = request.key._replace(checkpoint_id=request.parent_checkpoint_id)
+        manifest = self.manifests.of(parent, epoch)
+        return {} if manifest is None else manifest.bases
 
     def remember_values(
         self,
@@ -127,18 +133,18 @@ class Memory:
             stored: Where those values are that went to blobs.
             missed: Channels whose value is nothing like the one before.
         """
-        key = request.key
-        parent, epoch = key._replace(checkpoint_id=request.parent_checkpoint_id), plan.row.epoch
+        key, epoch = request.key, plan.row.epoch
+        known = self._bases_before(request, epoch)
         bases: dict[str, Base] = {}
         for channel in request.reused:
-            base = self.manifests.base(parent, channel, epoch)
+            base = known.get(channel)
             if base is not None:
                 bases[channel] = replace(base, frame="")
         for channel, (value_type, data) in request.values.items():
             part = stored.get(channel) or plan.riding[channel]
             base = base_of(part, value_type, data, f"{plan.row.submission_id} {channel}")
             if base is not None:
-                before = self.manifests.base(parent, channel, epoch)
+                before = known.get(channel)
                 if before is not None and before.skips:
                     base = base.skipped(before)
                 elif channel in missed:
@@ -147,7 +153,7 @@ class Memory:
                 if part is base.ref or base.ref is None:
                     self.base_bytes.put(base.identity, data)
         for channel in request.riding:
-            base = self.manifests.base(parent, channel, epoch)
+            base = known.get(channel)
             if base is not None:
                 rides = plan.riding.get(channel)
                 name = f"{plan.row.submission_id} {channel}" if rides else ""
