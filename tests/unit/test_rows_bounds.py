@@ -211,7 +211,11 @@ def test_inline_round_trip(values: dict[str, Encoded]) -> None:
 def test_the_size_of_json_inside_json(values: dict[str, Encoded]) -> None:
     text = inline_to_json(values)
 
-    assert _rows._nested_chars(text) == len(orjson.dumps(text.decode())) - len('""')
+    size = len(orjson.dumps(text.decode())) - len('""')
+
+    assert _rows._is_over(text, size - 1)
+    assert not _rows._is_over(text, size)
+    assert not _rows._is_over(text, 2 * len(text))
 
 
 @given(refs_strategy)

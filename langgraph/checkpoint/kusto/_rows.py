@@ -229,12 +229,12 @@ def plan_checkpoint(parts: CheckpointParts, new_blob_id: Callable[[], str]) -> C
             blobs[channel] = spill.add(channel, value)
     inline_json = inline_to_json(small)
     inline: Mapping[str, Encoded] | BlobRef = small
-    if _nested_chars(inline_json) > _INLINE_CELL_CHARS:  # very many names, or very long ones
+    if _is_over(inline_json, _INLINE_CELL_CHARS):  # very many names, or very long ones
         inline = spill.add(None, encode_value(_JSON, inline_json))
     refs: Mapping[str, BlobRef] | BlobRef = blobs
     bases = {name: value.base for name, value in small.items() if value.base is not None}
     refs_json = refs_to_json(blobs, bases)
-    if _nested_chars(refs_json) > _REFS_CHARS:
+    if _is_over(refs_json, _REFS_CHARS):
         refs = spill.add(None, encode_value(_JSON, refs_json))
     row = StoredCheckpoint(
         key=parts.key,
@@ -291,9 +291,11 @@ def _encode_row(
     return b'%b,"row_bytes":%d,"total_bytes":%d}' % (body[:-1], size, total), total
 
 
-def _nested_chars(text: bytes) -> int:
-    """Length of JSON text as a string inside JSON: its quotes and backslashes double."""
-    return len(text) + text.count(b'"') + text.count(b"\\")
+def _is_over(text: bytes, bound: int) -> bool:
+    """Whether JSON text as a string inside JSON, where quotes and backslashes double, is longer."""
+    if 2 * len(text) <= bound:  # almost always, and counting takes its time
+        return False
+    return len(text) + text.count(b'"') + text.count(b"\\") > bound
 
 
 def _part_cell(part: Encoded | BlobRef) -> str:
