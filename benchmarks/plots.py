@@ -1,11 +1,15 @@
-"""Plots for docs/performance.md, drawn with matplotlib."""
+"""Plots for docs/performance.md, drawn with matplotlib.
+
+Text stays text in them: that keeps them small, and searchable.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from .growth_axes import AXES, OPERATIONS
 from .savers import MEMORY
 
 _COLOURS = {
@@ -36,11 +40,7 @@ def _bars(run: Mapping[str, Any], path: Path, label: str, read: Read) -> Path:
 
     Without the saver in memory, beside which no other bar would be seen.
     """
-    import matplotlib
-
-    matplotlib.use("svg")
-    from matplotlib import pyplot
-
+    pyplot = _pyplot()
     results: dict[str, Mapping[str, Any]] = {}
     for workload, savers in run["results"].items():
         shown = {name: result for name, result in savers.items() if name != MEMORY}
@@ -68,3 +68,51 @@ def _bars(run: Mapping[str, Any], path: Path, label: str, read: Read) -> Path:
     figure.savefig(path, metadata={"Date": None})
     pyplot.close(figure)
     return path
+
+
+def draw_growth(results: Sequence[Mapping[str, Any]], path: Path) -> Path:
+    """Draw the CPU of a read and a put, of both sides, against what grows."""
+    pyplot = _pyplot()
+    axes = [axis for axis in AXES.values() if any(each["axis"] == axis.name for each in results)]
+    figure, places = pyplot.subplots(
+        -(-len(axes) // 2),
+        2,
+        figsize=(9, 2.4 * -(-len(axes) // 2)),
+        squeeze=False,
+        layout="constrained",
+    )
+    for place in places.flat[len(axes) :]:
+        place.set_axis_off()
+    for axis, place in zip(axes, places.flat, strict=False):
+        found = [each for each in results if each["axis"] == axis.name]
+        for operation, style in zip(OPERATIONS, ("-", "--"), strict=True):
+            each = [result for result in found if result["operation"] == operation]
+            for side, colour in (("client", "#0b6e99"), ("server", "#c0504d")):
+                place.plot(
+                    [result["at"] for result in each],
+                    [result[f"{side}_us"] / 1000 for result in each],
+                    style,
+                    color=colour,
+                    marker=".",
+                    label=f"{operation}, {side}",
+                )
+        place.set_xscale("log")
+        place.set_yscale("log")
+        place.set_title(axis.about, fontsize=9, loc="left")
+        place.tick_params(labelsize=7)
+    places[0, 0].set_ylabel("CPU, milliseconds", fontsize=8)
+    places[0, 0].legend(fontsize=7)
+    figure.savefig(path, metadata={"Date": None})
+    pyplot.close(figure)
+    return path
+
+
+def _pyplot() -> Any:
+    import matplotlib
+
+    matplotlib.use("svg")
+    matplotlib.rcParams["svg.fonttype"] = "none"
+    matplotlib.rcParams["svg.hashsalt"] = "kusto"  # the same figures, the same file
+    from matplotlib import pyplot
+
+    return pyplot
