@@ -46,7 +46,9 @@ def measure(places: Places, axis: Axis, at: int) -> Iterator[Result]:
             client.close()
     for name, (cost, counts), (again, work) in zip(OPERATIONS, measured, works, strict=True):
         yield {
-            **{"axis": axis.name, "at": at, "operation": name},
+            "axis": axis.name,
+            "at": at,
+            "operation": name,
             **_costs(cost, counts),
             **{name: work[name] / again["units"] for name in ("statements", "steps", "rows")},
         }

@@ -15,7 +15,8 @@ import time
 from langgraph.checkpoint.kusto.local import LocalKusto
 from langgraph.checkpoint.kusto.local.fault_specs import parse_fault
 from langgraph.checkpoint.kusto.local.traffic import RequestLog
-from shared.sqlite_work import watched
+
+from .sqlite_work import watched
 
 ENDPOINTS = ("query", "mgmt", "ingest")
 WORK = "work"

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 from langgraph.checkpoint.serde.base import SerializerProtocol
 from shared.places import Place, local_place
-from shared.sqlite_work import SqliteWork, watched
 from shared.threads import Chain, config_of, noise
 
+from benchmarks.sqlite_work import SqliteWork, watched
 from langgraph.checkpoint.kusto import AsyncKustoSaver, _values
 
 pytestmark = pytest.mark.local_only

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, cast
+from unittest.mock import patch
 
 from langgraph.checkpoint.kusto.local.storage import Storage
 from langgraph.checkpoint.kusto.local.tables import StoredTable
@@ -89,8 +90,8 @@ def watched() -> Iterator[SqliteWork]:
     def counted(table: StoredTable, text: str, values: list[Any]) -> sqlite3.Cursor:
         return cast(sqlite3.Cursor, work.counting(read(table, text, values)))
 
-    Storage._connect, StoredTable._read = connected, counted  # type: ignore[method-assign]
-    try:
+    with (
+        patch.object(Storage, "_connect", connected),
+        patch.object(StoredTable, "_read", counted),
+    ):
         yield work
-    finally:
-        Storage._connect, StoredTable._read = connect, read  # type: ignore[method-assign]
