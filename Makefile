@@ -134,7 +134,7 @@ bench: environment  ## this library's savers beside LangGraph's others, medians 
 bench-quick: environment  ## the same, small, once (minutes); ARGS="--workload chats_100"
 	@$(BENCH) --size quick --runs 1 --out $(OUT)/quick $(ARGS)
 
-growth: environment  ## what a read and a put cost as threads, histories, states, callers grow (half an hour); ARGS="--axis threads"
+growth: environment  ## what a read and a put cost as threads, histories, states, callers grow (ten minutes); ARGS="--axis threads"
 	@env -u KUSTO_CLUSTER_URI -u KUSTO_DATABASE -u KUSTO_TEST_CREATE PYTHONPATH=tests \
 	  $(BIN)/python -m benchmarks.growth --out $(OUT) --plots $(ARGS)
 

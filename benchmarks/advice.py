@@ -26,10 +26,10 @@ def advice(load: Load, cluster: Cluster, found: Estimate) -> Iterator[str]:
     yield from _clients(load, found)
     yield from _tables(found)
     yield from _partitioning(found)
-    if found.table_gb_per_hour * found.databases > 3600 * limits.VIEW_GB_PER_SECOND.value:
+    if found.gb_per_hour["Checkpoints"] > 3600 * limits.VIEW_GB_PER_SECOND.value:
         yield (
             "More goes into Checkpoints than a view is advised for"
-            f" ({limits.VIEW_GB_PER_SECOND.page})."
+            f" ({limits.VIEW_GB_PER_SECOND.page}): spread the threads over clusters."
         )
 
 

@@ -55,6 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(examples_text(measured))
         return 0
     load = Load(**{field.name: asked[field.name] for field in fields(Load)})
+    if load.hot_days > load.retention_days:
+        parser.error("--hot-days are more than --retention-days")
     cluster = Cluster(asked["nodes"], asked["cores"])
     found = estimate(load, measured)
     if asked["json"]:

@@ -71,40 +71,65 @@ def _bars(run: Mapping[str, Any], path: Path, label: str, read: Read) -> Path:
 
 
 def draw_growth(results: Sequence[Mapping[str, Any]], path: Path) -> Path:
-    """Draw the CPU of a read and a put, of both sides, against what grows."""
+    """Draw the CPU of a read and a put, of both sides, against what grows; and SQLite's steps."""
     pyplot = _pyplot()
     axes = [axis for axis in AXES.values() if any(each["axis"] == axis.name for each in results)]
+    count = -(-(len(axes) + 1) // 2)
     figure, places = pyplot.subplots(
-        -(-len(axes) // 2),
-        2,
-        figsize=(9, 2.4 * -(-len(axes) // 2)),
-        squeeze=False,
-        layout="constrained",
+        count, 2, figsize=(9, 2.4 * count), squeeze=False, layout="constrained"
     )
-    for place in places.flat[len(axes) :]:
-        place.set_axis_off()
     for axis, place in zip(axes, places.flat, strict=False):
         found = [each for each in results if each["axis"] == axis.name]
         for operation, style in zip(OPERATIONS, ("-", "--"), strict=True):
-            each = [result for result in found if result["operation"] == operation]
             for side, colour in (("client", "#0b6e99"), ("server", "#c0504d")):
-                place.plot(
-                    [result["at"] for result in each],
-                    [result[f"{side}_us"] / 1000 for result in each],
-                    style,
-                    color=colour,
-                    marker=".",
-                    label=f"{operation}, {side}",
-                )
-        place.set_xscale("log")
-        place.set_yscale("log")
-        place.set_title(axis.about, fontsize=9, loc="left")
-        place.tick_params(labelsize=7)
-    places[0, 0].set_ylabel("CPU, milliseconds", fontsize=8)
+                name = f"{operation}, {side}"
+                _line(place, found, operation, f"{side}_us", 1000, style, colour, name)
+        _titled(place, axis.about, sizes=axis.name in ("state", "grown"))
+    places[0, 0].set_ylabel("CPU of a call, milliseconds", fontsize=8)
     places[0, 0].legend(fontsize=7)
+    last = places.flat[len(axes)]
+    for axis, colour in zip(axes[:2], ("#0b6e99", "#c0504d"), strict=False):
+        found = [each for each in results if each["axis"] == axis.name]
+        _line(last, found, "get", "steps", 1, "-", colour, axis.about)
+    _titled(last, "steps of SQLite for a read", sizes=False)
+    last.legend(fontsize=7)
+    for place in places.flat[len(axes) + 1 :]:
+        place.set_axis_off()
     figure.savefig(path, metadata={"Date": None})
     pyplot.close(figure)
     return path
+
+
+def _line(
+    place: Any,
+    results: Sequence[Mapping[str, Any]],
+    operation: str,
+    figure: str,
+    scale: float,
+    style: str,
+    colour: str,
+    name: str,
+) -> None:
+    found = [result for result in results if result["operation"] == operation]
+    at = [result["at"] for result in found]
+    heights = [result[figure] / scale for result in found]
+    place.plot(at, heights, style, color=colour, marker=".", label=name)
+
+
+def _titled(place: Any, title: str, *, sizes: bool) -> None:
+    """Costs of sizes grow, on a scale of powers; the others should not, on one from nothing."""
+    from matplotlib.ticker import FuncFormatter
+
+    place.set_xscale("log")
+    place.xaxis.set_major_formatter(FuncFormatter(lambda at, _: f"{at:,.0f}"))
+    if sizes:
+        place.set_yscale("log")
+        place.yaxis.set_major_formatter(FuncFormatter(lambda at, _: f"{at:g}"))
+    else:
+        place.set_ylim(0, 1.25 * place.dataLim.y1)
+    place.minorticks_off()
+    place.set_title(title, fontsize=9, loc="left")
+    place.tick_params(labelsize=7)
 
 
 def _pyplot() -> Any:
