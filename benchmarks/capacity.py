@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, fields
@@ -95,49 +96,49 @@ def report(load: Load, cluster: Cluster, found: Estimate) -> str:
 
 
 def _lines(load: Load, cluster: Cluster, found: Estimate) -> Iterator[list[str]]:
-    yield ["steps a second", f"{found.steps_per_s:,.4g}", "asked"]
-    yield ["calls of savers a second", f"{found.calls_per_s:,.4g}", MEASURED_HERE]
+    yield ["steps a second", figure(found.steps_per_s), "asked"]
+    yield ["calls of savers a second", figure(found.calls_per_s), "asked: two a step, and reads"]
     yield [
         "ingest requests a second, if no calls share one",
-        f"{found.alone_requests_per_s:,.4g}",
+        figure(found.alone_requests_per_s),
         MEASURED_HERE,
     ]
     yield [
         f"ingest requests a second, {load.max_in_flight} in flight in each process",
-        f"{found.requests_per_s:,.4g}",
+        figure(found.requests_per_s),
         f"{ASSUMED}: {load.ingest_ms:g} ms each",
     ]
-    streams = f"{found.streams:,.3g} of {cluster.streams:g}"
+    streams = f"{figure(found.streams)} of {cluster.streams:g}"
     yield ["streaming requests at a time", streams, f"{DOCUMENTED}: 6 a core"]
-    queries = f"{found.queries:,.3g} of {cluster.queries:g}"
+    queries = f"{figure(found.queries)} of {cluster.queries:g}"
     yield ["queries at a time", queries, f"{DOCUMENTED}: 10 a core of a node"]
-    yield ["queries a second", f"{found.queries_per_s:,.4g}", MEASURED_HERE]
-    yield ["MB read a second", f"{found.answer_mb_per_s:,.3g}", MEASURED_HERE]
+    yield ["queries a second", figure(found.queries_per_s), MEASURED_HERE]
+    yield ["MB read a second", figure(found.answer_mb_per_s), MEASURED_HERE]
     for table, rate in found.gb_per_hour.items():
-        yield [f"GB an hour into {table}", f"{rate:,.3g}", f"{MEASURED_HERE}, as sent"]
+        yield [f"GB an hour into {table}", figure(rate), f"{MEASURED_HERE}, as sent"]
     yield [
         "GB for a million steps",
-        f"{found.gb_per_million_steps:,.3g}",
+        figure(found.gb_per_million_steps),
         f"{MEASURED_HERE}, as sent",
     ]
     packed = found.packed_share
     source = f"{ASSUMED}: as gzip packs the requests, {packed:.2f}"
     yield [
         "GB for a million steps, compressed",
-        f"{found.gb_per_million_steps * packed:,.3g}",
+        figure(found.gb_per_million_steps * packed),
         source,
     ]
-    yield ["GB stored, compressed", f"{sum(found.stored_gb.values()) * packed:,.3g}", ASSUMED]
+    yield ["GB stored, compressed", figure(sum(found.stored_gb.values()) * packed), ASSUMED]
     yield [
         "GB in the hot cache, compressed",
-        f"{sum(found.hot_gb.values()) * packed:,.3g}",
+        figure(sum(found.hot_gb.values()) * packed),
         ASSUMED,
     ]
-    yield ["rows of the view", f"{found.view_rows:,.4g}", "computed: a row for each thread"]
-    yield ["GB of the view, as sent", f"{found.view_gb:,.3g}", MEASURED_HERE]
+    yield ["rows of the view", figure(found.view_rows), "computed: a row for each thread"]
+    yield ["GB of the view, as sent", figure(found.view_gb), MEASURED_HERE]
     yield [
         "cores of all clients",
-        f"{found.client_cores:,.2g}",
+        figure(found.client_cores),
         f"{MEASURED_HERE}, without the agents",
     ]
 
@@ -153,6 +154,15 @@ def _sizes(found: Estimate) -> Iterator[list[str]]:
         ]
 
 
+def figure(value: float) -> str:
+    """Three digits that count, and no powers of ten."""
+    if not value:
+        return "0"
+    digits = 2 - math.floor(math.log10(abs(value)))
+    text = f"{round(value, digits):,.{max(digits, 0)}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
 def examples_text(measured: Measured) -> str:
     """The worked examples of docs/scaling.md: a column for each."""
     found = {name: estimate(load, measured) for name, load in EXAMPLES.items()}
@@ -162,22 +172,44 @@ def examples_text(measured: Measured) -> str:
         for name in ("chats_per_s", "steps_per_chat", "kb_per_step", "mean_share", "processes")
     ]
     shown: list[tuple[str, Callable[[Estimate], str]]] = [
-        ("steps a second", lambda each: f"{each.steps_per_s:,.4g}"),
-        ("ingest requests a second", lambda each: f"{each.requests_per_s:,.3g}"),
-        ("streaming requests at a time", lambda each: f"{each.streams:,.3g}"),
-        ("queries at a time", lambda each: f"{each.queries:,.3g}"),
-        ("GB an hour, busiest table", lambda each: f"{max(each.gb_per_hour.values()):,.3g}"),
+        ("steps a second", lambda each: figure(each.steps_per_s)),
+        ("ingest requests a second", lambda each: figure(each.requests_per_s)),
+        ("streaming requests at a time", lambda each: figure(each.streams)),
+        ("queries at a time", lambda each: figure(each.queries)),
+        ("GB an hour, busiest table", lambda each: figure(max(each.gb_per_hour.values()))),
         ("databases", lambda each: str(each.databases)),
-        ("GB for a million steps, as sent", lambda each: f"{each.gb_per_million_steps:,.3g}"),
-        ("GB stored, compressed", lambda each: f"{_packed(each, each.stored_gb):,.3g}"),
-        ("GB hot, compressed", lambda each: f"{_packed(each, each.hot_gb):,.3g}"),
-        ("rows of the view", lambda each: f"{each.view_rows:,.3g}"),
+        ("GB for a million steps, as sent", lambda each: figure(each.gb_per_million_steps)),
+        ("GB stored, compressed", lambda each: figure(_packed(each, each.stored_gb))),
+        ("GB hot, compressed", lambda each: figure(_packed(each, each.hot_gb))),
+        ("rows of the view", lambda each: figure(each.view_rows)),
         ("tables to partition", _partitioned),
-        ("cores of all clients", lambda each: f"{each.client_cores:,.2g}"),
+        ("cores of all clients", lambda each: figure(each.client_cores)),
         ("smallest cluster", _smallest),
     ]
     rows += [[what, *map(show, found.values())] for what, show in shown]
-    return "\n".join(aligned(rows))
+    return "\n".join([*aligned(rows), "", *_measured_lines(measured)])
+
+
+def _measured_lines(measured: Measured) -> list[str]:
+    """What the text of docs/scaling.md refers to."""
+    shared, view = measured["shared"], measured["chats"][0]["view_row_bytes"]
+    calls = shared["writes"] / shared["ingest_requests"]
+    sent = shared["ingest_requests"] / shared["seconds"]
+    bound = shared["max_in_flight"] / shared["ingest_seconds"]
+    return [
+        f"measured on {measured['machine']['when'][:10]}:",
+        f"  {calls:.0f} calls a request, {sent:.0f} requests a second where the bound is"
+        f" {bound:.0f} (500 callers, {shared['max_in_flight']} in flight, 100 ms for each ingest)",
+        f"  {view} bytes a row of the view, as sent",
+        f"  {measured['client_us_per_call']:.0f} us of a client's CPU a call, 100 callers",
+    ]
+
+
+def with_examples(document: str, measured: Measured) -> str:
+    """docs/scaling.md with the examples as they are now: its first block of text."""
+    before, opening, rest = document.partition("```text\n")
+    _, closing, after = rest.partition("\n```")
+    return before + opening + examples_text(measured) + closing + after
 
 
 def _packed(found: Estimate, sizes: dict[str, float] | Any) -> float:

@@ -1,7 +1,8 @@
 """What a step of a chat sends, measured for the calculator: `python -m benchmarks.measured`.
 
-Writes `measured.json` beside this file: bytes by table for chats of several lengths and sizes of
-message, what a read moves, how many requests concurrent calls share, client CPU of a call.
+Writes `measured.json` beside this file, and the examples in docs/scaling.md: bytes by table for
+chats of several lengths and sizes of message, what a read moves, how many requests concurrent calls
+share, client CPU of a call.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from langgraph.checkpoint.kusto import AsyncKustoSaver
 from langgraph.checkpoint.kusto.local import LocalKusto
 
 from .bench import FULL, Bench
+from .capacity import MEASURED, with_examples
 from .chats import READ_EVERY, Chat
 from .kusto_server import TABLES
 from .local_server import Recorder
@@ -28,7 +30,7 @@ from .runs import measure
 from .savers import KUSTO, LATENCY, NULL, OPTIONS
 from .workloads import WORKLOADS
 
-FILE = Path(__file__).with_name("measured.json")
+DOCUMENT = Path(__file__).parents[1] / "docs" / "scaling.md"
 COMMAND = "PYTHONPATH=tests .venv/bin/python -m benchmarks.measured"
 _STEPS = (10, 50, 200)
 _CHARACTERS = (500, 2_000, 8_000, 32_000)
@@ -100,8 +102,9 @@ def main() -> None:
         "shared": shared(slow),
         "client_us_per_call": client["cpu_us_per_unit"],
     }
-    FILE.write_text(json.dumps(found, indent=1) + "\n")
-    print(f"written: {FILE}")
+    MEASURED.write_text(json.dumps(found, indent=1) + "\n")
+    DOCUMENT.write_text(with_examples(DOCUMENT.read_text(), found))
+    print(f"written: {MEASURED}, {DOCUMENT}")
 
 
 if __name__ == "__main__":
