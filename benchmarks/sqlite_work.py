@@ -30,13 +30,14 @@ class SqliteWork:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._connections_lock = threading.Lock()
         self._connections: list[sqlite3.Connection] = []
         self._on = False
         self._counted = {"statements": 0, "steps": 0, "rows": 0}
 
     def start(self) -> None:
-        """Count from now on."""
-        with self._lock:
+        """Count from now on; for a moment when no request is under way."""
+        with self._connections_lock:
             self._on = True
             for connection in self._connections:
                 self._hook(connection)
@@ -48,15 +49,18 @@ class SqliteWork:
 
     def watch(self, connection: sqlite3.Connection) -> None:
         """Count what is done over this connection, too."""
-        with self._lock:
+        with self._connections_lock:
             self._connections.append(connection)
             if self._on:
                 self._hook(connection)
 
-    def counting(self, rows: sqlite3.Cursor) -> Iterator[Any]:
+    def counting(self, rows: sqlite3.Cursor) -> sqlite3.Cursor:
         """Count rows as they are read."""
+        return cast(sqlite3.Cursor, self._counting(rows)) if self._on else rows
+
+    def _counting(self, rows: sqlite3.Cursor) -> Iterator[Any]:
         for row in rows:
-            self._add("rows", int(self._on))
+            self._add("rows", 1)
             yield row
 
     def _hook(self, connection: sqlite3.Connection) -> None:
@@ -88,7 +92,7 @@ def watched() -> Iterator[SqliteWork]:
         return connection
 
     def counted(table: StoredTable, text: str, values: list[Any]) -> sqlite3.Cursor:
-        return cast(sqlite3.Cursor, work.counting(read(table, text, values)))
+        return work.counting(read(table, text, values))
 
     with (
         patch.object(Storage, "_connect", connected),

@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import kql_lint
 import pytest
 from shared.places import command, local_place
 
@@ -17,7 +16,6 @@ from benchmarks.advice import advice
 from benchmarks.capacity import EXAMPLES, MEASURED, examples_text, figure, main, with_examples
 from benchmarks.measured import COMMAND, shared, step
 from benchmarks.sizing import Cluster, Load, estimate
-from langgraph.checkpoint.kusto import KustoSaver
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "scaling.md"
 FOUND: dict[str, Any] = json.loads(MEASURED.read_text())
@@ -95,21 +93,18 @@ def test_every_option_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
         assert f"--{name.replace('_', '-')} N" in text
 
 
-def test_the_commands_it_advises_are_kusto() -> None:
-    """They run here, and pass Microsoft's parser."""
+def test_the_commands_it_advises_run() -> None:
+    """Those of the document pass Microsoft's parser, in test_readme."""
     load = replace(EXAMPLES["a large product"], chats_per_s=400)
     lines = list(advice(load, Cluster(), estimate(load, FOUND)))
     commands = [line[line.index(".alter") :] for line in lines if ".alter" in line]
 
     assert len(commands) == 6
-    with local_place() as place, KustoSaver(place.uri, place.database) as saver:
-        saver.setup()
+    with local_place() as place:
         for text in commands:
             command(place, text)
-    texts = {str(number): text for number, text in enumerate(commands)}
-    assert [
-        str(found) for found in kql_lint.lint(texts.items(), kql_lint.provision_commands())
-    ] == []
+    document = DOCUMENT.read_text()
+    assert all(text in document for text in commands if "partitioning" in text)
 
 
 async def test_what_was_measured_is_still_so() -> None:
