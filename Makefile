@@ -11,7 +11,7 @@ ARGS ?=
 TYPING_TESTS := $(wildcard tests/typing/*.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help environment demo test test-unit test-integration test-queued test-kill test-crash test-seeds test-slow load test-judgement test-model test-differential test-oldest coverage mutants bench bench-quick lint format
+.PHONY: help environment demo test test-unit test-integration test-queued test-kill test-crash test-seeds test-slow load test-judgement test-model test-differential test-oldest coverage mutants bench bench-quick growth lint format
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-18s %s\n", $$1, $$2 }'
@@ -133,6 +133,10 @@ bench: environment  ## this library's savers beside LangGraph's others, medians 
 
 bench-quick: environment  ## the same, small, once (minutes); ARGS="--workload chats_100"
 	@$(BENCH) --size quick --runs 1 --out $(OUT)/quick $(ARGS)
+
+growth: environment  ## what a read and a put cost as threads, histories, states, callers grow (ten minutes); ARGS="--axis threads"
+	@env -u KUSTO_CLUSTER_URI -u KUSTO_DATABASE -u KUSTO_TEST_CREATE PYTHONPATH=tests \
+	  $(BIN)/python -m benchmarks.growth --out $(OUT) --plots $(ARGS)
 
 lint: environment  ## style, types, layers, and Microsoft's parser over every KQL text
 	@$(BIN)/ruff check .

@@ -31,14 +31,14 @@ _WORDS = (
 ).split()
 
 
-def message_text(chance: random.Random) -> str:
-    """A text of 500 characters in words, so that it compresses as language does."""
+def message_text(chance: random.Random, characters: int = MESSAGE_CHARACTERS) -> str:
+    """A text in words, so that it compresses as language does."""
     words: list[str] = []
     size = 0
-    while size <= MESSAGE_CHARACTERS:
+    while size <= characters:
         words.append(chance.choice(_WORDS))
         size += len(words[-1]) + 1
-    return " ".join(words)[:MESSAGE_CHARACTERS]
+    return " ".join(words)[:characters]
 
 
 def checkpoint_of(
@@ -59,12 +59,15 @@ def checkpoint_of(
 class Chat:
     """A thread of six channels, of which three change with each step."""
 
-    def __init__(self, bench: Bench, thread_id: str, steps: int) -> None:
+    def __init__(
+        self, bench: Bench, thread_id: str, steps: int, characters: int = MESSAGE_CHARACTERS
+    ) -> None:
         chance = random.Random(thread_id)
         kinds = (HumanMessage, AIMessage)
         self._new = [
             kinds[number % 2](
-                content=message_text(chance), id=str(uuid.UUID(int=chance.getrandbits(128)))
+                content=message_text(chance, characters),
+                id=str(uuid.UUID(int=chance.getrandbits(128))),
             )
             for number in range(steps)
         ]

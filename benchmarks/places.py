@@ -34,7 +34,8 @@ class Place:
     """Where one client goes."""
 
     address: Mapping[str, Any]
-    counts: Callable[[], Counts]
+    counts: Callable[..., Counts]
+    """What was counted so far; a server takes a line that it is told first."""
 
 
 class Places:
@@ -131,8 +132,8 @@ def _served(module: str, *options: str) -> Iterator[Place]:
         if address is None:
             raise RuntimeError(f"{module} did not start: {server.errors()}")
 
-        def counts() -> Counts:
-            server.say("")
+        def counts(line: str = "") -> Counts:
+            server.say(line)
             found: Counts = json.loads(server.line() or "{}")
             return found
 

@@ -1,11 +1,15 @@
-"""Plots for docs/performance.md, drawn with matplotlib."""
+"""Plots for docs/performance.md, drawn with matplotlib.
+
+Text stays text in them: that keeps them small, and searchable.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from .growth_axes import AXES, OPERATIONS
 from .savers import MEMORY
 
 _COLOURS = {
@@ -36,11 +40,7 @@ def _bars(run: Mapping[str, Any], path: Path, label: str, read: Read) -> Path:
 
     Without the saver in memory, beside which no other bar would be seen.
     """
-    import matplotlib
-
-    matplotlib.use("svg")
-    from matplotlib import pyplot
-
+    pyplot = _pyplot()
     results: dict[str, Mapping[str, Any]] = {}
     for workload, savers in run["results"].items():
         shown = {name: result for name, result in savers.items() if name != MEMORY}
@@ -68,3 +68,76 @@ def _bars(run: Mapping[str, Any], path: Path, label: str, read: Read) -> Path:
     figure.savefig(path, metadata={"Date": None})
     pyplot.close(figure)
     return path
+
+
+def draw_growth(results: Sequence[Mapping[str, Any]], path: Path) -> Path:
+    """Draw the CPU of a read and a put, of both sides, against what grows; and SQLite's steps."""
+    pyplot = _pyplot()
+    axes = [axis for axis in AXES.values() if any(each["axis"] == axis.name for each in results)]
+    count = -(-(len(axes) + 1) // 2)
+    figure, places = pyplot.subplots(
+        count, 2, figsize=(9, 2.4 * count), squeeze=False, layout="constrained"
+    )
+    for axis, place in zip(axes, places.flat, strict=False):
+        found = [each for each in results if each["axis"] == axis.name]
+        for operation, style in zip(OPERATIONS, ("-", "--"), strict=True):
+            for side, colour in (("client", "#0b6e99"), ("server", "#c0504d")):
+                name = f"{operation}, {side}"
+                _line(place, found, operation, f"{side}_us", 1000, style, colour, name)
+        _titled(place, axis.about, sizes=axis.name in ("state", "grown"))
+    places[0, 0].set_ylabel("CPU of a call, milliseconds", fontsize=8)
+    places[0, 0].legend(fontsize=7)
+    last = places.flat[len(axes)]
+    for axis, colour in zip(axes[:2], ("#0b6e99", "#c0504d"), strict=False):
+        found = [each for each in results if each["axis"] == axis.name]
+        _line(last, found, "get", "steps", 1, "-", colour, axis.about)
+    _titled(last, "steps of SQLite for a read", sizes=False)
+    last.legend(fontsize=7)
+    for place in places.flat[len(axes) + 1 :]:
+        place.set_axis_off()
+    figure.savefig(path, metadata={"Date": None})
+    pyplot.close(figure)
+    return path
+
+
+def _line(
+    place: Any,
+    results: Sequence[Mapping[str, Any]],
+    operation: str,
+    figure: str,
+    scale: float,
+    style: str,
+    colour: str,
+    name: str,
+) -> None:
+    found = [result for result in results if result["operation"] == operation]
+    at = [result["at"] for result in found]
+    heights = [result[figure] / scale for result in found]
+    place.plot(at, heights, style, color=colour, marker=".", label=name)
+
+
+def _titled(place: Any, title: str, *, sizes: bool) -> None:
+    """Costs of sizes grow, on a scale of powers; the others should not, on one from nothing."""
+    from matplotlib.ticker import FuncFormatter
+
+    place.set_xscale("log")
+    place.xaxis.set_major_formatter(FuncFormatter(lambda at, _: f"{at:,.0f}"))
+    if sizes:
+        place.set_yscale("log")
+        place.yaxis.set_major_formatter(FuncFormatter(lambda at, _: f"{at:g}"))
+    else:
+        place.set_ylim(0, 1.25 * place.dataLim.y1)
+    place.minorticks_off()
+    place.set_title(title, fontsize=9, loc="left")
+    place.tick_params(labelsize=7)
+
+
+def _pyplot() -> Any:
+    import matplotlib
+
+    matplotlib.use("svg")
+    matplotlib.rcParams["svg.fonttype"] = "none"
+    matplotlib.rcParams["svg.hashsalt"] = "kusto"  # the same figures, the same file
+    from matplotlib import pyplot
+
+    return pyplot

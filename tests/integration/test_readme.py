@@ -405,6 +405,8 @@ def test_every_flag_named_exists() -> None:
     for module in (
         LOCAL,
         "benchmarks",
+        "benchmarks.capacity",
+        "benchmarks.growth",
         "benchmarks.profiled",
         "benchmarks.local_server",
         "crash.campaign",

@@ -214,5 +214,10 @@ async def test_requests_are_counted(client: Client) -> None:
     assert requests.rows("ingest") == requests.rows("query") == 2
     assert requests.body_bytes("ingest") == 2 * len('{"a": "x"}') + 1 + len('{"a": "x"}')
     assert requests.wire_bytes("ingest") > 0
+    assert requests.answer_bytes("query") > requests.answer_bytes("ingest") > 0
+    assert requests.answer_bytes() == requests.answer_bytes("query") + requests.answer_bytes(
+        "ingest"
+    )
+    assert requests.records()[2].answer_bytes == 0
     assert [record.endpoint for record in requests.records()] == ["ingest", "query", "ingest"]
     assert repr(requests) == "RequestLog(query=1, mgmt=0, ingest=2)"

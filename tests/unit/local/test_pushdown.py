@@ -61,7 +61,8 @@ def test_the_read_of_the_newest_checkpoint_searches_by_index(
     assert provisioned.query(LATEST, thread="b", ns="") == [("4", 4)]
     assert len(plans) == 4
     assert "USING COVERING INDEX t1_c1_c2_c5_c3_ingested (c1=? AND c2=?)" in plans[0]
-    assert plans[0].count("SEARCH t1 ") == 2
+    assert plans[0].count("SEARCH t1 ") == plans[0].count("t1_c1_c2_c5_c3_ingested") == 4
+    assert "(c1=? AND c2=? AND c5>?)" in plans[0]  # from one epoch to the next
     assert "SCAN t1" not in plans[0]
     assert all(plan.startswith("SEARCH ") and "USING INDEX" in plan for plan in plans[1:]), plans
     assert "(c1=? AND c2=? AND c3=?)" in plans[1]

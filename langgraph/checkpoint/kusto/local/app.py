@@ -134,6 +134,7 @@ class RestApi:
                 body = await work(exchange, exchange.parsed)
             else:
                 body = await self._ingest(exchange)
+            exchange.answer_bytes = len(body)
             await exchange.meet("after")
             headers = _headers(exchange.ids)
             cut = exchange.fault("cut")
@@ -329,6 +330,7 @@ class RestApi:
                 body_bytes=len(exchange.body),
                 rows=exchange.rows,
                 text=exchange.text,
+                answer_bytes=exchange.answer_bytes,
             )
         )
 

@@ -25,6 +25,7 @@ class Exchange:
     ids: RequestIds
     body: bytes = b""
     wire_bytes: int = 0
+    answer_bytes: int = 0
     database: str = ""
     table: str = ""
     parsed: QueryRequest | None = None

@@ -16,7 +16,10 @@ see `expiry`.
 
 from __future__ import annotations
 
-from .schema import Database, Table
+from collections.abc import Iterable
+from functools import lru_cache
+
+from .schema import Database, Table, View
 from .views import newest_columns
 
 
@@ -38,15 +41,22 @@ def statements(before: Database | None, after: Database | None) -> list[str]:
 
 def _all_indexes(database: Database, table: Table) -> dict[str, tuple[str, ...]]:
     """Return the indexes of a table, with those that answer its views."""
-    found = indexes(table)
-    for view in database.views.values():
-        if view.source == table.name:
-            columns = [table.column(name) for name in newest_columns(view.query)]
-            if columns and all(
-                column is not None and column.type == "string" for column in columns
-            ):
-                names = (*(column.physical for column in columns if column is not None), "ingested")
-                found[f"{table.physical}_{'_'.join(names)}"] = names
+    return {**indexes(table), **view_indexes(table, database.views.values())}
+
+
+def view_indexes(table: Table, views: Iterable[View]) -> dict[str, tuple[str, ...]]:
+    """Return the indexes that answer the views of a table: name and physical columns."""
+    return _answering(table, tuple(view.query for view in views if view.source == table.name))
+
+
+@lru_cache(maxsize=512)
+def _answering(table: Table, queries: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    found = {}
+    for query in queries:
+        columns = [table.column(name) for name in newest_columns(query)]
+        if columns and all(column is not None and column.type == "string" for column in columns):
+            names = (*(column.physical for column in columns if column is not None), "ingested")
+            found[f"{table.physical}_{'_'.join(names)}"] = names
     return found
 
 

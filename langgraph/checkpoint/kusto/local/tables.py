@@ -16,8 +16,9 @@ from typing import Any
 
 from .cells import Decoder, decoder
 from .kql import Column, FunctionDef, ViewDef
-from .layout import indexes
+from .layout import indexes, view_indexes
 from .moments import QueryMoments
+from .newest import by_groups, by_keys, fixed_first
 from .schema import Database, Table, View
 from .text import renamed_source
 
@@ -55,6 +56,7 @@ class StoredTable:
         with_record_numbers: bool = False,
         view: View | None = None,
         cursors: list[sqlite3.Cursor] | None = None,
+        views: Iterable[View] = (),
     ) -> None:
         self.name = name or table.name
         self.columns = engine_columns(table)
@@ -65,6 +67,7 @@ class StoredTable:
         self._view = view.created if view is not None and table.past else None
         self._extra = ("rid",) if with_record_numbers else ()
         self._cursors = [] if cursors is None else cursors
+        self._views = views
         self._limits: Sequence[Limit] = ()
         self._newest: tuple[str, ...] = ()
 
@@ -91,25 +94,24 @@ class StoredTable:
         extra = (*self._extra, "ingested") if with_ingestion_time else self._extra
         select, decoders = _selection(self._table, columns, extra, self._view is not None)
         until = None if self._until is None else self._until(self.name)
-        conditions = self._conditions(equals, until)
-        parts = [self._read(*self._statement(select, *each)) for each in conditions]
+        parts = [self._read(*self._statement(select, sets, until)) for sets in _parts(equals)]
         rows = parts[0] if len(parts) == 1 else chain.from_iterable(parts)
         return rows if decoders is None else _decoded(rows, decoders)
 
-    def _statement(self, select: str, where: str, values: list[Any]) -> tuple[str, list[Any]]:
+    def _statement(
+        self, select: str, sets: Mapping[str, list[str]], until: int | None
+    ) -> tuple[str, list[Any]]:
+        where, values = self._where(sets, until)
         if not self._newest:
             return select + where, values
         of, *by = self._newest
-        rows, keys = self._table.physical, ", ".join(by) or "NULL"
-        named = "".join(f", {column} AS k{column}" for column in by)
-        # The groups first, from an index where a view made one, then the few rows they point to.
-        text = (
-            f"{select.removesuffix(rows)}"
-            f"(SELECT max({of}) AS newest{named} FROM {rows}{where} GROUP BY {keys}) AS groups"
-            f" CROSS JOIN {rows} ON {of} = newest"
-            + "".join(f" AND {column} = k{column}" for column in by)
-        )
-        return text + where, values + values
+        fixed = {_physical(self._table, name): members for name, members in sets.items()}
+        indexed = view_indexes(self._table, self._views).values()
+        keys = fixed_first(of, by, fixed, indexed)
+        if keys is None:
+            return by_groups(select, self._table.physical, of, by, where, values)
+        rest = _where(self._table, {}, self._since, until, None, self._limits)
+        return by_keys(select, self._table.physical, of, keys, fixed, rest, (where, values))
 
     def _read(self, text: str, values: list[Any]) -> sqlite3.Cursor:
         cursor = self._reader.execute(text, values)
@@ -125,26 +127,9 @@ class StoredTable:
         select, _ = _selection(self._table, None, (), self._view is not None)
         return [
             row[3]
-            for where, values in self._conditions(equals)
+            for where, values in (self._where(sets, None) for sets in _parts(equals))
             for row in self._reader.execute(f"EXPLAIN QUERY PLAN {select}{where}", values)
         ]
-
-    def _conditions(
-        self, equals: Mapping[str, frozenset[str]], until: int | None = None
-    ) -> Iterator[tuple[str, list[Any]]]:
-        """Yield the where clauses whose answers together are the scan."""
-        if any(not values for values in equals.values()):
-            return
-        longest = max(equals, key=lambda name: len(equals[name]), default=None)
-        if longest is None or len(equals[longest]) <= SET_LIMIT:
-            all_sets = {name: sorted(values) for name, values in equals.items()}
-            yield self._where(all_sets, until)
-            return
-        rest = {name: sorted(values) for name, values in equals.items() if name != longest}
-        ordered = sorted(equals[longest])
-        for start in range(0, len(ordered), SET_LIMIT):
-            part = {**rest, longest: ordered[start : start + SET_LIMIT]}
-            yield self._where(part, until)
 
     def _where(self, sets: Mapping[str, list[str]], until: int | None) -> tuple[str, list[Any]]:
         table, limits, leading = self._table, self._limits, self._selective(sets)
@@ -210,8 +195,11 @@ class QueryCatalog:
     def table(self, name: str) -> StoredTable | None:
         """Return the table, or the part of a table that a view may see."""
         table = self._schema.tables.get(name)
+        views = self._schema.views.values()
         if table is not None:
-            return StoredTable(table, self._reader, until=self._until, cursors=self._cursors)
+            return StoredTable(
+                table, self._reader, until=self._until, cursors=self._cursors, views=views
+            )
         source, slash, view_name = name.partition("/")
         view = self._schema.views.get(view_name) if slash else None
         table = self._schema.tables.get(source)
@@ -225,6 +213,7 @@ class QueryCatalog:
             view=view,
             until=self._until,
             cursors=self._cursors,
+            views=views,
         )
 
     def function(self, name: str) -> FunctionDef | None:
@@ -253,6 +242,20 @@ class QueryCatalog:
     def fixing(self) -> AbstractContextManager[None]:
         """Hear that what is scanned inside, later scans may not see less of."""
         return nullcontext() if self._moments is None else self._moments.fixing()
+
+
+def _parts(equals: Mapping[str, frozenset[str]]) -> Iterator[dict[str, list[str]]]:
+    """Yield the sets of values of the scans whose answers together are the scan."""
+    if any(not values for values in equals.values()):
+        return
+    longest = max(equals, key=lambda name: len(equals[name]), default=None)
+    if longest is None or len(equals[longest]) <= SET_LIMIT:
+        yield {name: sorted(values) for name, values in equals.items()}
+        return
+    rest = {name: sorted(values) for name, values in equals.items() if name != longest}
+    ordered = sorted(equals[longest])
+    for start in range(0, len(ordered), SET_LIMIT):
+        yield {**rest, longest: ordered[start : start + SET_LIMIT]}
 
 
 @lru_cache(maxsize=512)

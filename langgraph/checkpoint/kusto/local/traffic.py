@@ -20,7 +20,7 @@ class RequestRecord:
     """One answered request, `text` being the beginning of its query or command.
 
     `wire_bytes` is the body as sent, `body_bytes` the body unpacked, `rows` the rows ingested or
-    returned. `status` is 0 when a fault cut the connection.
+    returned, `answer_bytes` the body of the answer. `status` is 0 when a fault cut the connection.
     """
 
     endpoint: str  # query, mgmt, ingest
@@ -31,6 +31,7 @@ class RequestRecord:
     body_bytes: int
     rows: int
     text: str = ""
+    answer_bytes: int = 0
 
 
 class RequestLog:
@@ -51,8 +52,9 @@ class RequestLog:
         """Keep a request."""
         key = (record.endpoint, record.table, record.status)
         with self._lock:
-            total = self._totals.setdefault(key, [0, 0, 0, 0])
-            for index, value in enumerate((1, record.wire_bytes, record.body_bytes, record.rows)):
+            total = self._totals.setdefault(key, [0, 0, 0, 0, 0])
+            counted = (1, record.wire_bytes, record.body_bytes, record.rows, record.answer_bytes)
+            for index, value in enumerate(counted):
                 total[index] += value
             self._records.append(replace(record, text=record.text[:KEPT_CHARACTERS]))
 
@@ -73,6 +75,10 @@ class RequestLog:
     def rows(self, endpoint: str | None = None, table: str | None = None) -> int:
         """Return the rows they ingested or were answered."""
         return self._sum(3, endpoint, table, None)
+
+    def answer_bytes(self, endpoint: str | None = None, table: str | None = None) -> int:
+        """Return the bytes of the bodies they were answered with."""
+        return self._sum(4, endpoint, table, None)
 
     def records(self) -> list[RequestRecord]:
         """Return the newest requests, oldest first."""
