@@ -167,6 +167,40 @@ class DeleteBodies:
             assert found.checkpoint["channel_values"] == {"life": "new", "n": 1}
             assert found.pending_writes == [("task", "n", 1)]
 
+    async def test_writes_to_the_next_life_by_a_saver_that_knows_the_one_before(
+        self, make_saver: MakeSaver, thread_id: str
+    ) -> None:
+        """It has not heard of the delete: the checkpoint's id is beyond all it knows."""
+        stale, other = make_saver(), make_saver()
+        await Chain(stale, thread_id).step(a=1)
+        await other.adelete_thread(thread_id)
+        stored = await Chain(other, thread_id).step(a=2)
+
+        await stale.aput_writes(stored, [("a", 3)], "task")
+
+        for reader in (stale, other, make_saver()):
+            found = await reader.aget_tuple(stored)
+            assert found.pending_writes == [("task", "a", 3)]
+
+    async def test_writes_to_an_older_checkpoint_of_a_thread_copied_anew(
+        self, make_saver: MakeSaver, thread_id: str, new_thread: Any
+    ) -> None:
+        """The saver knows a later one only; under the older id there is a dead copy, too."""
+        template, saver, other = new_thread(), make_saver(), make_saver()
+        chain = Chain(saver, template)
+        first = (await chain.step(a=1))["configurable"]["checkpoint_id"]
+        await chain.step(a=2)
+        await saver.acopy_thread(template, thread_id)
+        await saver.adelete_thread(thread_id)
+        await saver.acopy_thread(template, thread_id)
+        assert await other.aget_tuple(config_of(thread_id)) is not None
+        older = config_of(thread_id, "", first)
+
+        await other.aput_writes(older, [("a", 3)], "task")
+
+        for reader in (other, saver, make_saver()):
+            assert (await reader.aget_tuple(older)).pending_writes == [("task", "a", 3)]
+
     async def test_the_first_put_of_a_subgraph_of_a_deleted_run_stays_dead(
         self, make_saver: MakeSaver, thread_id: str
     ) -> None:
