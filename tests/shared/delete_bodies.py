@@ -167,6 +167,23 @@ class DeleteBodies:
             assert found.checkpoint["channel_values"] == {"life": "new", "n": 1}
             assert found.pending_writes == [("task", "n", 1)]
 
+    async def test_a_late_put_after_its_parent_was_deleted_before_it_was_visible(
+        self, make_saver: MakeSaver, thread_id: str
+    ) -> None:
+        """The delete of the thread finds nothing of it, in Kusto or among what is shown."""
+        saver = make_saver(write_mode="buffered", flush_interval=300.0)
+        chain = Chain(saver, thread_id)
+        await saver.adelete_checkpoint(await chain.step(a=1))
+        await saver.adelete_thread(thread_id)
+        await saver.flush()
+
+        late = make_saver()
+        await late.aput(chain.config, new_checkpoint({"a": 2}), {}, {"a": 2})
+
+        for reader in (late, saver, make_saver()):
+            assert await reader.aget_tuple(chain.place) is None
+            assert await listed(reader, config_of(thread_id, None)) == []
+
     async def test_writes_to_the_next_life_by_a_saver_that_knows_the_one_before(
         self, make_saver: MakeSaver, thread_id: str
     ) -> None:

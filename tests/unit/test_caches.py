@@ -123,6 +123,17 @@ def test_a_dead_epoch_is_not_the_latest_but_still_inherited() -> None:
     assert epochs.latest("thread") == "e2"
 
 
+def test_the_epochs_a_process_used_last() -> None:
+    epochs = Epochs()
+    assert epochs.used("thread") == ()
+    for number in (1, 2, 1, 3, 4, 5):
+        epochs.remember(KEY, f"e{number}")
+    epochs.kill(["e4"])
+
+    assert epochs.used("thread") == ("e5", "e4", "e3", "e1")
+    assert epochs.used("another") == ()
+
+
 def test_an_id_beyond_all_that_are_known() -> None:
     epochs = Epochs()
     assert epochs.is_ahead(KEY)

@@ -18,6 +18,7 @@ from ._values import BlobRef
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
+_EPOCHS_OF_A_THREAD = 4  # remembered, of those this process uses
 _SETS_COUNTED = 256
 _REF_BYTES = 400  # what a reference or a version takes, with what holds it
 _ENTRY_BYTES = 300  # what an entry takes beside its value
@@ -122,7 +123,7 @@ class Epochs:
 
     def __init__(self, bound: int = 65_536) -> None:
         self._by_key: LruMap[CheckpointKey, str] = LruMap(bound)
-        self._latest: LruMap[str, str] = LruMap(bound)
+        self._used: LruMap[str, tuple[str, ...]] = LruMap(bound)
         self._newest: LruMap[tuple[str, str], str] = LruMap(bound)
         self._killed: LruMap[str, bool] = LruMap(bound)
 
@@ -133,14 +134,19 @@ class Epochs:
     def remember(self, key: CheckpointKey, epoch: str) -> None:
         """Note the epoch of a checkpoint that was read or written."""
         self._by_key.put(key, epoch)
-        self._latest.put(key.thread_id, epoch)
+        others = [other for other in self.used(key.thread_id) if other != epoch]
+        self._used.put(key.thread_id, (epoch, *others[: _EPOCHS_OF_A_THREAD - 1]))
         place = (key.thread_id, key.checkpoint_ns)
         self._newest.put(place, max(key.checkpoint_id, self._newest.get(place) or ""))
 
     def latest(self, thread_id: str) -> str | None:
         """The epoch this process last used in a thread, if it is not known to be dead."""
-        used = self._latest.get(thread_id)
-        return None if used is None or self.is_killed(used) else used
+        used = self.used(thread_id)
+        return None if not used or self.is_killed(used[0]) else used[0]
+
+    def used(self, thread_id: str) -> tuple[str, ...]:
+        """The epochs this process used in a thread, the last one first; not all of very many."""
+        return self._used.get(thread_id) or ()
 
     def is_ahead(self, key: CheckpointKey) -> bool:
         """Whether a checkpoint's id is greater than all this process knows in its namespace."""

@@ -38,6 +38,8 @@ async def delete_thread(core: Core, thread_id: str, reason: str = "delete_thread
         found, stones = await core.query(_kql.READ_EPOCHS, parameters)
         tombstones = tombstones_from_rows(stones.records("tombstone_id"))
         alive = {record["epoch"] for record in found.records("epoch")} | view.epochs()
+    # A row that was deleted alone before it was visible is in neither, and may have children yet.
+    alive.update(core.memory.epochs.used(thread_id))
     killed = view.deaths.epochs | learn_deaths(core, tombstones).epochs
     alive -= killed
     if alive:
