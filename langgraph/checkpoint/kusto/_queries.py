@@ -207,11 +207,6 @@ def _of_the_way(error: BaseException) -> bool:
 
     Too slow is not among them: one thread among several may be why.
     """
-    if isinstance(error, ThrottledError):
-        return True
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, (TimeoutError, asyncio.TimeoutError)):  # one class from 3.11 on
-            return False
-        cause = cause.__cause__
-    return isinstance(error, ClusterUnreachableError)
+    too_slow = isinstance(error.__cause__, (TimeoutError, asyncio.TimeoutError))  # one from 3.11 on
+    unreachable = isinstance(error, ClusterUnreachableError) and not too_slow
+    return unreachable or isinstance(error, ThrottledError)
