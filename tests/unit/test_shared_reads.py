@@ -64,6 +64,12 @@ def test_questions_together_share_the_budget_and_what_is_dead() -> None:
     }
 
 
+def test_what_a_question_adds_to_a_request() -> None:
+    question = ask("abc", checkpoint_ns="de", local_id="f", local_blobs="gh", dead="ijk")
+
+    assert question.chars == (3 + 2 + 1) * 6 + 2 + 3 + 100
+
+
 @given(st.text(), st.text(), st.text())
 def test_ids_of_any_text_travel_in_a_list(thread_id: str, ns: str, local_id: str) -> None:
     question = ask(thread_id, checkpoint_ns=ns, local_id=local_id)
@@ -284,7 +290,7 @@ def test_rows_of_a_thread_nobody_asked_about(table: str, answer: Answer) -> None
         stranger = ["x"] * len(rows.columns)
         stranger[at] = thread_id
         rows.rows.append(stranger)
-        with pytest.raises(ValueError, match="rows of a thread that nobody asked about"):
+        with pytest.raises(ValueError, match=r"^rows of a thread that nobody asked about$"):
             answer.dealt()
         rows.rows.pop()
     assert len(answer.dealt()) == 2
@@ -328,6 +334,13 @@ def test_two_answers_about_a_thread(answer: Answer) -> None:
     answer.marks.rows.append(answer.marks.rows[0])
 
     with pytest.raises(ValueError, match="an answer nobody asked for, of thread 'b'"):
+        answer.dealt()
+
+
+def test_an_answer_wider_than_its_columns(answer: Answer) -> None:
+    answer.marks.rows[0] = (*answer.marks.rows[0], "more")
+
+    with pytest.raises(ValueError, match="longer"):
         answer.dealt()
 
 

@@ -443,8 +443,10 @@ class Core:
             if self._visibility is not None:
                 await self._visibility.aclose()
         finally:
-            await self._queries.aclose()
-            await self.transport.aclose()
+            try:
+                await self._queries.aclose()
+            finally:
+                await self.transport.aclose()
         self.raise_failures()
 
     def abandon(self) -> None:

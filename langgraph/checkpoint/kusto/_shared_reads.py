@@ -163,23 +163,22 @@ def deal(
     Raises:
         LookupError, ValueError: The answer is not one to these questions.
     """
-    marks, *parts = tables
-    heads, blobs, writes, stones = parts
+    marks, heads, blobs, writes, stones = tables
     asked = {question.thread_id: question for question in questions}
     answers = _answers(marks, asked)
     places = {thread_id: _place(mark) for thread_id, (mark, _) in answers.items() if mark["fits"]}
     threads = set(places)
-    rows = [_by_thread(table, threads) for table in parts]
+    dealt = [(table, _by_thread(table, threads)) for table in (heads, blobs, writes, stones)]
     for table in (heads, writes):
         _check_places(table, places)
     found: dict[str, list[T]] = {}
     for thread_id, (mark, row) in answers.items():
         if thread_id not in threads:
             continue
-        own = [part.get(thread_id, []) for part in rows]
-        if len(own[0]) == mark["head_rows"] and len(own[2]) == mark["write_rows"]:
-            dealt = zip((marks, heads, blobs, writes, stones), ([row], *own), strict=True)
-            found[thread_id] = [make(table.columns, some) for table, some in dealt]
+        own = [(table, rows.get(thread_id, [])) for table, rows in dealt]
+        if len(own[0][1]) == mark["head_rows"] and len(own[2][1]) == mark["write_rows"]:
+            every = [(marks, [row]), *own]
+            found[thread_id] = [make(table.columns, rows) for table, rows in every]
     return found
 
 

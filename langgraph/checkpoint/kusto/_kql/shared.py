@@ -30,7 +30,6 @@ _QUESTIONS: LiteralString = """\
 declare query_parameters(p_questions:string, p_dead:string, p_budget:long, p_rows:long);
 let questions = materialize(print line = split(p_questions, ";")
     | mv-expand line to typeof(string)
-    | where isnotempty(line)
     | extend fields = split(line, "|")
     | extend encoded_ns = tostring(fields[1]), encoded_id = tostring(fields[2])
     | project thread_id = base64_decode_tostring(substring(tostring(fields[0]), 1)), encoded_ns,
@@ -54,7 +53,6 @@ let seen = LatestCheckpoints
     | project thread_id, seen_id = checkpoint_id;
 let wanted = materialize(questions
     | join kind=leftouter seen on thread_id
-    | extend seen_id = coalesce(seen_id, "")
     | extend checkpoint_id = iff(strcmp(local_id, seen_id) > 0, local_id, seen_id)
     | project thread_id, checkpoint_ns, encoded_ns, checkpoint_id, seen_id);
 let ids = wanted | project checkpoint_id;
@@ -79,8 +77,7 @@ let heads = materialize(present
     + """);
 let haunted = materialize(present
     | join kind=leftsemi killed on thread_id, epoch
-    | distinct thread_id, checkpoint_ns, checkpoint_id
-    | extend epoch = "");
+    | project thread_id, checkpoint_ns, checkpoint_id, epoch = "");
 let calls = materialize(CheckpointWrites
     | where thread_id in (threads) and checkpoint_id in (ids)
     | project thread_id, checkpoint_ns, checkpoint_id, epoch, run_id, submission_id, written_at,
@@ -105,7 +102,8 @@ let stones = materialize(tombstones
 _ANSWERS: LiteralString = (
     """\
 let facts = union
-    (questions | project thread_id, weight = local_bytes),
+    (questions
+        | project thread_id, weight = local_bytes, row_count = 0, head = 0, haunt = 0, living = 0),
     (heads | project thread_id, weight = total_bytes, head = 1),
     (calls | project thread_id, weight = all_bytes, row_count),
     (stones | project thread_id, weight = strlen(ids)),
@@ -121,13 +119,11 @@ let answers = materialize(wanted
         | summarize weight = sum(weight), write_rows = sum(row_count), head_rows = sum(head),
             haunts = sum(haunt), lives = sum(living), last_delete = max(last_delete) by thread_id
         ) on thread_id
-    | extend write_rows = coalesce(write_rows, 0), head_rows = coalesce(head_rows, 0)
     | order by weight asc, thread_id asc
     | extend all_bytes = row_cumsum(weight), all_rows = row_cumsum(write_rows)
     | project thread_id, checkpoint_ns, wanted_id = checkpoint_id, seen_id,
         fits = all_bytes <= p_budget and all_rows <= p_rows,
-        hidden = coalesce(lives, 0) > 0 and head_rows == 0,
-        present = coalesce(lives, 0) + coalesce(haunts, 0) > 0, haunted = coalesce(haunts, 0) > 0,
+        hidden = lives > 0 and head_rows == 0, present = lives + haunts > 0, haunted = haunts > 0,
         last_delete, head_rows, write_rows);
 let fitting = answers | where fits | project thread_id;
 let needed = materialize(union (heads | project thread_id, listed = blob_ids),
