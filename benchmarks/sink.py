@@ -2,13 +2,14 @@
 
 `python -m benchmarks.sink` prints its address as JSON and answers each line on its standard input
 with what was counted. It keeps no history: of each thread and namespace only the newest checkpoint
-with its blobs and writes, which it answers to the read of the newest, and it says of whatever it is
-asked about that it is visible. Everything else is refused.
+with its blobs and writes, which it answers to a read of the newest, of one thread or of several,
+and it says of whatever it is asked about that it is visible. Everything else is refused.
 """
 
 from __future__ import annotations
 
 import asyncio
+import base64
 import gzip
 import json
 import sys
@@ -51,6 +52,7 @@ def _names(columns: str) -> list[str]:
 
 
 _HEADS, _BLOBS = _names(CHECKPOINT_COLUMNS), _names(BLOB_COLUMNS)
+_SHARED_BLOBS = ["thread_id", *_BLOBS]
 _WRITES, _STONES = _names(WRITE_COLUMNS), _names(TOMBSTONE_COLUMNS)
 
 
@@ -108,6 +110,8 @@ class Sink:
         given = properties.get("Parameters", {})
         if "p_local" in given:
             tables = self._latest(given)
+        elif "p_questions" in given:
+            tables = self._shared(given)
         elif "p_checkpoints" in given:
             tables = self._shown(given)
         else:
@@ -129,6 +133,23 @@ class Sink:
             _table(_WRITES, self._writes.get((*place, found), [])),
             (_STONES, []),
         ]
+
+    def _shared(self, given: Row) -> list[Table]:
+        """The same of several threads: each row says whose it is."""
+        marks: list[list[Any]] = []
+        parts: list[Table] = [(_HEADS, []), (_SHARED_BLOBS, []), (_WRITES, []), (_STONES, [])]
+        for item in given["p_questions"].split(";"):
+            thread_id, namespace = (
+                base64.b64decode(field[1:]).decode() for field in item.split("|")[:2]
+            )
+            (_, [mark]), heads, blobs, writes, _ = self._latest(
+                {"p_thread": thread_id, "p_ns": namespace}
+            )
+            marks.append([thread_id, namespace, *mark, len(heads[1]), len(writes[1])])
+            parts[0][1].extend(heads[1])
+            parts[1][1].extend([thread_id, *row] for row in blobs[1])
+            parts[2][1].extend(writes[1])
+        return [(("thread_id", "checkpoint_ns", *_MARKS, "head_rows", "write_rows"), marks), *parts]
 
     def _shown(self, given: Row) -> list[Table]:
         """Everything that was asked about, with its rows; who knows that does not ask again."""

@@ -9,13 +9,15 @@ from __future__ import annotations
 import base64
 import random
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
 
-from langgraph.checkpoint.kusto import _schema
+from langgraph.checkpoint.kusto import _kql, _schema
 from langgraph.checkpoint.kusto._clock import format_ticks, parse_ticks
+from langgraph.checkpoint.kusto._shared_reads import Question, deal, shared_parameters
+from langgraph.checkpoint.kusto._transport import Table
 from langgraph.checkpoint.kusto.local.kql import (
     Column,
     FunctionDef,
@@ -180,16 +182,47 @@ class Database:
         self._now += 1
         self._tables[table].add({"thread_id": "t", "written_at": self._now, **own, **cells})
 
-    def ask(self, text: str, **parameters: Any) -> list[list[Cells]]:
+    def tables(self, text: str, **parameters: Any) -> list[Table]:
         """Run a text; what Kusto leaves open is decided by chance, which no test may feel."""
         namespace = {"p_encoded_ns": encoded(parameters.get("p_ns", ""))}
         found: list[ResultTable] = run_query(
             text, {**namespace, **parameters}, self, now_ticks=0, rng=random.Random(0)
         )
-        return [
-            [dict(zip([c.name for c in table.columns], row, strict=True)) for row in table.rows]
-            for table in found
-        ]
+        return [Table(tuple(c.name for c in table.columns), table.rows) for table in found]
+
+    def ask(self, text: str, **parameters: Any) -> list[list[Cells]]:
+        """Run a text and give rows by the names of columns.
+
+        The shared read asks about one thread, given as to `READ_LATEST`, and another beside it.
+        """
+        if text == _kql.READ_LATEST_SHARED:
+            return self._ask_beside("other", **parameters)
+        return [table.records() for table in self.tables(text, **parameters)]
+
+    def _ask_beside(self, other: str, **given: Any) -> list[list[Cells]]:
+        """The answer to one of two questions, as it is dealt; empty where it was not."""
+        question = Question(
+            thread_id=given["p_thread"],
+            checkpoint_ns=given["p_ns"],
+            local_id=given["p_local"],
+            local_blobs=given["p_blobs"],
+            local_bytes=0,
+            dead=given["p_dead"],
+            since=given["p_since"].removeprefix("datetime(").removesuffix(")"),
+            budget_bytes=given["p_budget"],
+            budget_rows=given["p_rows"],
+        )
+        beside = replace(question, thread_id=other, dead="", local_id="", local_blobs="")
+        questions = [beside, question]
+        answer = self.tables(_kql.READ_LATEST_SHARED, **shared_parameters(questions))
+        dealt = deal(answer, questions, Table).get(question.thread_id)
+        if dealt is None:
+            marks = [mark for mark in answer[0].records() if mark["thread_id"] != other]
+            dealt = [Table(tuple(marks[0]), [tuple(marks[0].values())]), *[Table((), [])] * 4]
+        [mark], *parts = [table.records() for table in dealt]
+        for name in ("thread_id", "checkpoint_ns", "head_rows", "write_rows"):
+            del mark[name]
+        return [[mark], *parts]
 
     def answer(self, text: str, **parameters: Any) -> list[list[Cells]]:
         """Ask, and give moments as text, as they come over HTTP."""

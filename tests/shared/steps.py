@@ -93,7 +93,8 @@ async def held_by(saver: Any) -> dict[str, Any]:
             "rows": writer.waiting_rows,
             "hurries": writer._urgent,
             "blobs": len(core._blob_answers),
-            "queries": core.options.max_queries - core._query_slots._value,
+            "queries": core.options.max_queries - core._queries._slots._value,
+            "reads": len(core._queries._gathering),
             "confirming": commits._confirming.locked(),
             "tasks": sorted(str(task.get_coro()) for task in tasks),
         }

@@ -83,6 +83,7 @@ READERS: dict[str, Callable[..., Shown]] = {
     "READ_BY_ID": one(_kql.READ_BY_ID),
     "READ_LATEST": one(_kql.READ_LATEST),
     "READ_LATEST_UNHIDDEN": one(_kql.READ_LATEST_UNHIDDEN),
+    "READ_LATEST_SHARED": one(_kql.READ_LATEST_SHARED),
     "read_many of all": many(thread=False),
     "read_many of a thread": many(thread=True),
     "list_keys": keys(),
@@ -419,7 +420,11 @@ def test_a_read_says_whether_its_checkpoint_is_haunted(db: Database) -> None:
     assert haunted(_kql.READ_BY_ID, p_id="2") is haunted(_kql.READ_BY_ID, p_id="3") is False
     newest_dead = {"p_dead": dead("checkpoints", checkpoint_item("2", "e1", 99))}
     all_dead = {"p_dead": dead("epochs", "e1"), "p_local": "2"}
-    for text, expected in ((_kql.READ_LATEST, False), (_kql.READ_LATEST_UNHIDDEN, True)):
+    for text, expected in (
+        (_kql.READ_LATEST, False),
+        (_kql.READ_LATEST_UNHIDDEN, True),
+        (_kql.READ_LATEST_SHARED, False),
+    ):
         assert haunted(text) is False
         assert haunted(text, **newest_dead) is expected, "which is 2, or 1"
         assert haunted(text, **all_dead) is True

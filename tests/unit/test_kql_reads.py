@@ -24,8 +24,11 @@ def db() -> Database:
 
 # ------------------------------------------------------------------------------- one checkpoint
 
-LATEST = (_kql.READ_LATEST, _kql.READ_LATEST_UNHIDDEN)
-by_view_and_by_table = pytest.mark.parametrize("text", LATEST, ids=["view", "table"])
+LATEST = (_kql.READ_LATEST, _kql.READ_LATEST_UNHIDDEN, _kql.READ_LATEST_SHARED)
+by_view_and_by_table = pytest.mark.parametrize("text", LATEST, ids=["view", "table", "shared"])
+by_view = pytest.mark.parametrize(
+    "text", [_kql.READ_LATEST, _kql.READ_LATEST_SHARED], ids=["view", "shared"]
+)
 
 
 def latest(
@@ -109,15 +112,16 @@ def test_what_this_process_has_counts_when_it_is_greater(
     assert column(writes, "submission_id") == (["w1"] if wanted == "6" else [])
 
 
+@by_view
 @pytest.mark.parametrize("death", DEATHS, ids=lambda death: death.scope)
-def test_a_dead_newest_checkpoint(death: Death, db: Database) -> None:
+def test_a_dead_newest_checkpoint(death: Death, text: LiteralString, db: Database) -> None:
     """The view knows epochs. Of a deleted run or checkpoint it is told that something is hidden."""
     db.checkpoint("s1", "1", "e1", run_id="r1")
     db.checkpoint("s2", "2", death.epoch, run_id=death.run_id)
     db.write("w1", "1", "e1", run_id="r1")
     db.write("w2", "2", death.epoch, run_id=death.run_id)
     db.kill(*death.items(("", "2")), scope=death.scope, written_at=77)
-    answer, heads, _, writes, _ = latest(db)
+    answer, heads, _, writes, _ = latest(db, text)
 
     if death.scope == "epochs":
         assert answer == first(wanted_id="1", seen_id="1", last_delete=77)
@@ -137,7 +141,8 @@ def test_nothing_is_hidden_where_one_copy_lives(db: Database) -> None:
     db.kill("e9", written_at=76)
     db.kill("e9", written_at=99, thread_id="other")
 
-    assert latest(db)[0] == first(wanted_id="1", seen_id="1", last_delete=77)
+    for text in LATEST:
+        assert latest(db, text)[0] == first(wanted_id="1", seen_id="1", last_delete=77)
     assert by_id(db, "1")[0] == first(wanted_id="1", last_delete=77)
     assert by_id(db, "2")[0] == first(wanted_id="2", last_delete=77, present=False)
 
@@ -173,7 +178,8 @@ def test_blobs_come_along_those_the_row_names_and_those_asked_for(db: Database) 
         db.blob(blob_id, thread_id="other")
     db.blob("b2", 1)
 
-    for answer in (latest(db, p_blobs="b4,b5"), by_id(db, "1", p_blobs="b4,b5")):
+    answers = [latest(db, text, p_blobs="b4,b5") for text in LATEST]
+    for answer in (*answers, by_id(db, "1", p_blobs="b4,b5")):
         assert column(answer[2], "blob_id") == ["b1", "b2", "b2", "b4"]
     assert column(by_id(db, "2", p_blobs="b4")[2], "blob_id") == ["b4"]
     assert by_id(db, "2")[2] == []
@@ -183,7 +189,7 @@ def test_a_blob_without_an_id_is_nobodys(db: Database) -> None:
     db.checkpoint("s1", "1", "e1")
     db.blob("")
 
-    for answer in (latest(db), latest(db, _kql.READ_LATEST_UNHIDDEN), by_id(db, "1")):
+    for answer in (*[latest(db, text) for text in LATEST], by_id(db, "1")):
         assert (column(answer[1], "submission_id"), answer[2]) == (["s1"], [])
 
 

@@ -60,6 +60,11 @@ WHOLE = [
         id="READ_LATEST_UNHIDDEN",
     ),
     pytest.param(
+        _kql.READ_LATEST_SHARED,
+        {**PLACE, **BOUNDS, "p_local": "", "p_blobs": ""},
+        id="READ_LATEST_SHARED",
+    ),
+    pytest.param(
         _kql.READ_BY_ID,
         {**PLACE, **BOUNDS, "p_id": KEY.checkpoint_id, "p_blobs": ""},
         id="READ_BY_ID",

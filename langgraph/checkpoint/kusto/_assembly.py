@@ -127,9 +127,13 @@ def learn_deaths(core: Core, tombstones: Sequence[Tombstone]) -> Deaths:
 
 def deaths_parameters(view: ThreadView) -> dict[str, str | int]:
     """What every query that hides the dead is told of the overlay's own tombstones."""
-    since = "9999-12-31" if view.since is None else format_ticks(view.since)
     # `p_since` is not a string: a literal.
-    return {"p_dead": view.deaths_parameter, "p_since": f"datetime({since})"}
+    return {"p_dead": view.deaths_parameter, "p_since": f"datetime({since_of(view)})"}
+
+
+def since_of(view: ThreadView) -> str:
+    """The time from which tombstones of checkpoints may concern the overlay's rows."""
+    return "9999-12-31" if view.since is None else format_ticks(view.since)
 
 
 def _drop_shown(

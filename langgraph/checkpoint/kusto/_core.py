@@ -22,11 +22,13 @@ from ._clock import TICKS_PER_DAY, ticks_from_unix_ns
 from ._commits import Commits
 from ._memory import Memory
 from ._pending_writes import PendingWrite, WriteSubmission
+from ._queries import Queries
 from ._requests import PutRequest, WritesRequest
 from ._retry import RetryPolicy, run
 from ._rows import CheckpointKey, CheckpointParts, CheckpointPlan, all_of_chains, plan_checkpoint
 from ._schema import BLOBS, CHECKPOINTS, TOMBSTONES, WRITES
 from ._sent_again import sent_again
+from ._shared_reads import Question
 from ._threads import run_in_thread
 from ._tombstones import Deaths, Tombstone, tombstones_from_rows
 from ._transport import Table, Transport, understood
@@ -54,7 +56,7 @@ class Core:
         self.options = options
         self.memory = memory
         self.stats = memory.stats
-        self._query_slots = asyncio.Semaphore(options.max_queries)
+        self._queries = Queries(transport, options, self.stats)
         self._writer = Writer(transport.ingest, options, self.stats)
         self._commits = Commits(self._writer, memory, options, self.query)
         self._visibility = (
@@ -76,7 +78,9 @@ class Core:
         )
 
     def __repr__(self) -> str:
-        return f"<Core {self._writer!r} {self._commits!r} {self.memory.overlay!r}>"
+        return (
+            f"<Core {self._writer!r} {self._queries!r} {self._commits!r} {self.memory.overlay!r}>"
+        )
 
     async def open(self) -> None:
         """Open the transport, once."""
@@ -96,22 +100,15 @@ class Core:
 
     async def query(self, text: Any, parameters: Mapping[str, str | int]) -> list[Table]:
         """Run a query, retrying what is transient; `text` is one of `_kql`."""
+        return await self._queries.query(text, parameters)
 
-        async def attempt() -> list[Table]:
-            async with self._query_slots:
-                self.stats.add("queries")
-                return await self.transport.query(text, parameters)
-
-        return await run(attempt, self._policy, what="query", count=self.stats.add)
+    async def read_latest(self, question: Question) -> list[Table]:
+        """Read the newest checkpoint of a namespace; reads that wait for a slot share requests."""
+        return await self._queries.read_latest(question)
 
     async def command(self, text: str) -> Table:
         """Run a management command, retrying what is transient; ours may all run twice."""
-
-        async def attempt() -> Table:
-            async with self._query_slots:
-                return await self.transport.command(text)
-
-        return await run(attempt, self._policy, what="management command", count=self.stats.add)
+        return await self._queries.command(text)
 
     def observe(self, written_at: int) -> None:
         """Follow a time that was read."""
@@ -445,7 +442,10 @@ class Core:
             if self._visibility is not None:
                 await self._visibility.aclose()
         finally:
-            await self.transport.aclose()
+            try:
+                await self._queries.aclose()
+            finally:
+                await self.transport.aclose()
         self.raise_failures()
 
     def abandon(self) -> None:

@@ -21,10 +21,10 @@ from ._assembly import (
     MissingPartsError,
     RawCheckpoint,
     assemble,
-    deaths_parameters,
     learn,
     merge_submissions,
     page_writes,
+    since_of,
 )
 from ._clock import parse_ticks
 from ._core import Core
@@ -32,7 +32,9 @@ from ._overlay import ThreadView
 from ._patience import until_whole
 from ._pending_writes import submissions_from_rows
 from ._rows import CheckpointKey, StoredCheckpoint, blobs_from_rows, checkpoint_from_row
-from ._tombstones import Deaths, to_item
+from ._shared_reads import Question
+from ._tombstones import Deaths
+from ._transport import Table
 from .errors import ResultTooLargeError
 
 _NO_DEATHS = Deaths()
@@ -69,25 +71,8 @@ async def _read_once(
         local = view.newest(thread_id, checkpoint_ns)
     else:
         local = view.copy_of(CheckpointKey(thread_id, checkpoint_ns, checkpoint_id))
-    parameters: dict[str, str | int] = {
-        "p_thread": thread_id,
-        "p_ns": checkpoint_ns,
-        "p_encoded_ns": to_item(checkpoint_ns),
-        "p_blobs": ",".join(_blobs_to_fetch(local, view)),
-        "p_budget": RESULT_BYTES,
-        "p_rows": RESULT_ROWS,
-        **deaths_parameters(view),
-    }
-    if checkpoint_id is None:
-        parameters["p_local"] = local.key.checkpoint_id if local else ""
-        text = _kql.READ_LATEST_UNHIDDEN if unhidden else _kql.READ_LATEST
-    else:
-        parameters["p_id"] = checkpoint_id
-        text = _kql.READ_BY_ID
-    try:
-        tables = await core.query(text, parameters)
-    except ResultTooLargeError:  # blobs that landed several times: nothing fits, all is paged
-        tables = await core.query(text, {**parameters, "p_budget": -1})
+    question = _question(thread_id, checkpoint_ns, local, view)
+    tables = await _ask(core, question, checkpoint_id, unhidden)
     marks, heads, blobs, writes, stones = tables
     mark = marks.records()[0]
     if mark["last_delete"]:  # what is put from now on is later, whatever this machine's clock says
@@ -115,6 +100,40 @@ async def _read_once(
         found = {}
     own = view.writes(head.key, haunted=mark["haunted"])
     return await assemble(core, head, {**found, **view.blobs}, merge_submissions(submissions, own))
+
+
+def _question(
+    thread_id: str, checkpoint_ns: str, local: StoredCheckpoint | None, view: ThreadView
+) -> Question:
+    blobs = _blobs_to_fetch(local, view)
+    return Question(
+        thread_id=thread_id,
+        checkpoint_ns=checkpoint_ns,
+        local_id=local.key.checkpoint_id if local else "",
+        local_blobs=",".join(blobs),
+        local_bytes=local.total_bytes if local and blobs else 0,
+        dead=view.deaths_parameter,
+        since=since_of(view),
+        budget_bytes=RESULT_BYTES,
+        budget_rows=RESULT_ROWS,
+    )
+
+
+async def _ask(
+    core: Core, question: Question, checkpoint_id: str | None, unhidden: bool
+) -> list[Table]:
+    parameters = question.parameters()
+    text = _kql.READ_LATEST_UNHIDDEN if unhidden else _kql.READ_LATEST
+    if checkpoint_id is not None:
+        del parameters["p_local"]
+        parameters["p_id"] = checkpoint_id
+        text = _kql.READ_BY_ID
+    try:
+        if text is _kql.READ_LATEST:
+            return await core.read_latest(question)
+        return await core.query(text, parameters)
+    except ResultTooLargeError:  # blobs that landed several times: nothing fits, all is paged
+        return await core.query(text, {**parameters, "p_budget": -1})
 
 
 def _blobs_to_fetch(local: StoredCheckpoint | None, view: ThreadView) -> list[str]:

@@ -149,7 +149,7 @@ class KustoSaverBase(BaseCheckpointSaver[str]):
 
         What this saver accepted is always seen; what another process wrote, as soon as Kusto shows
         it. None means that there is no such checkpoint. One request, unless the state is larger
-        than 32 MB.
+        than 32 MB; more than `max_queries` reads at a time share requests.
 
         Raises:
             MissingThreadIdError: The config has no thread_id, or an empty one.

@@ -10,6 +10,8 @@ class Stats:
     that returned.
     `errors`: calls that raised, except for a config without a usable thread id.
     `ingest_requests`, `ingest_rows`, `ingest_bytes` (uncompressed), `queries`: what was sent.
+    `shared_queries`, `shared_reads`: those of them that read several threads, and the reads that
+    were answered by them.
     `retries`, `throttled`: attempts after the first; those because of 429.
     `incomplete_reads`: reads repeated because parts of a checkpoint were not visible yet.
     `dead_puts`: puts into a thread, or of a run, that had been deleted; they stay dead.
@@ -37,6 +39,8 @@ class Stats:
         "ingest_rows",
         "ingest_bytes",
         "queries",
+        "shared_queries",
+        "shared_reads",
         "retries",
         "throttled",
         "incomplete_reads",

@@ -20,7 +20,7 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Sequence
 from functools import partial
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from ._batch import Accumulator, Batch, Piece, cut
 from ._retry import RetryPolicy, run
@@ -32,6 +32,8 @@ from .errors import BackpressureError, RowsRejectedError, SaverClosedError, Thro
 from .options import SaverOptions
 
 logger = logging.getLogger(__name__)
+
+E = TypeVar("E", bound=BaseException)
 
 
 class Send(Protocol):
@@ -309,11 +311,11 @@ class Writer:
     @staticmethod
     def _fail(pieces: Sequence[Piece[Ticket]], error: BaseException) -> None:
         for place, piece in enumerate(pieces):
-            # One object raised by many callers would collect all their tracebacks.
-            piece.owner.fail(error if place == 0 else _copy_of(error))
+            piece.owner.fail(error if place == 0 else copy_of(error))
 
 
-def _copy_of(error: BaseException) -> BaseException:
+def copy_of(error: E) -> E:
+    """The same error for another waiter: one object would collect the tracebacks of all."""
     again = copy.copy(error)
     again.__cause__ = error.__cause__
     again.__traceback__ = None

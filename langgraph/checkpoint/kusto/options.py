@@ -100,7 +100,8 @@ class SaverOptions:
     """Ingest requests at a time; Kusto takes 6 per core of the whole cluster (12 on 2 cores)."""
 
     max_queries: int = 16
-    """Queries and management commands at a time; Kusto takes 10 queries per core and node."""
+    """Queries and management commands at a time; Kusto takes 10 queries per core and node. When all
+    are in use, reads of newest checkpoints that wait share the next."""
 
     close_timeout: float = 30.0
     """How long closing waits for rows to be acknowledged."""

@@ -38,6 +38,7 @@ from .commands import (
 from .lists import LIST_PAGE_ROWS, list_keys, read_many
 from .overlay import CONFIRM, CONFIRM_AGAIN
 from .renewal import READ_AGAIN, WEIGH_ANCESTORS, WEIGH_BLOBS
+from .shared import READ_LATEST_SHARED
 from .thread import (
     CHAIN_PAGE_ROWS,
     FIND_COPIES,
@@ -68,6 +69,7 @@ __all__ = [
     "READ_EPOCHS",
     "READ_HISTORY",
     "READ_LATEST",
+    "READ_LATEST_SHARED",
     "READ_LATEST_UNHIDDEN",
     "READ_WRITES",
     "SHOW_SCHEMA",
@@ -94,6 +96,7 @@ def all_texts() -> Iterator[tuple[str, str]]:
     """Every text the library can send, with every optional clause both ways (for the lint)."""
     yield "READ_LATEST", READ_LATEST
     yield "READ_LATEST_UNHIDDEN", READ_LATEST_UNHIDDEN
+    yield "READ_LATEST_SHARED", READ_LATEST_SHARED
     yield "READ_BY_ID", READ_BY_ID
     yield "READ_BLOBS", READ_BLOBS
     yield "SUM_WRITES", SUM_WRITES

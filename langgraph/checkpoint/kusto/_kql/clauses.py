@@ -29,7 +29,7 @@ TOMBSTONE_COLUMNS: LiteralString = """thread_id, tombstone_id, scope, part, part
 
 # `p_dead`: tombstones of this process that Kusto may not show yet (`deaths_parameter`). Of the
 # stored ones only whole tombstones count. Ids in them are any text, hence base64.
-_DEATHS: LiteralString = """\
+_TOLD: LiteralString = """\
 let whole = tombstones
     | distinct tombstone_id, part, parts
     | summarize seen = count() by tombstone_id, parts
@@ -43,17 +43,30 @@ let deaths = materialize(union
     | extend fields = split(line, "|")
     | project thread_id = base64_decode_tostring(substring(tostring(fields[1]), 1)),
         scope = tostring(fields[0]), ids = tostring(fields[2])));
+"""
+_KILLED: LiteralString = """\
 let killed = materialize(deaths
     | where scope == "epochs"
     | mv-expand item = split(ids, ",") to typeof(string)
     | where isnotempty(item)
     | distinct item);
+"""
+# Epochs are unique; still, what is read for many callers lets no thread end the life of another.
+_KILLED_BY_THREAD: LiteralString = """\
+let killed = materialize(deaths
+    | where scope == "epochs"
+    | mv-expand item = split(ids, ",") to typeof(string)
+    | where isnotempty(item)
+    | distinct thread_id, epoch = item);
+"""
+_DEAD_RUNS: LiteralString = """\
 let dead_runs = materialize(deaths
     | where scope == "runs"
     | mv-expand item = split(ids, ",") to typeof(string)
     | where isnotempty(item)
     | distinct thread_id, run_id = base64_decode_tostring(substring(item, 1)));
 """
+_DEATHS: LiteralString = _TOLD + _KILLED + _DEAD_RUNS
 
 # Checkpoints that are dead up to a time; `dead_writes` also those writes that have no epoch.
 _DEAD_CHECKPOINTS_HEAD: LiteralString = """\
@@ -85,22 +98,43 @@ DEAD_CHECKPOINT: LiteralString = (
     + _DEAD_CHECKPOINTS_TAIL
 )
 
-LIVING_CHECKPOINTS: LiteralString = """\
+# The same of those that several threads want (`wanted`), for each thread its own.
+DEAD_CHECKPOINTS_WANTED: LiteralString = (
+    _DEAD_CHECKPOINTS_HEAD
+    + """\
+    | join kind=inner (wanted
+        | project thread_id,
+            mark = strcat(encoded_ns, "@b", base64_encode_tostring(checkpoint_id), "@"))
+        on thread_id
+    | where ids contains_cs mark
+"""
+    + _DEAD_CHECKPOINTS_TAIL
+)
+
+_NOT_KILLED: LiteralString = """\
     | where epoch !in (killed)
+"""
+NOT_KILLED_BY_THREAD: LiteralString = """\
+    | join kind=leftanti killed on thread_id, epoch
+"""
+_OTHERWISE_LIVING_CHECKPOINTS: LiteralString = """\
     | join kind=leftanti dead_runs on thread_id, run_id
     | join kind=leftouter dead_checkpoints on thread_id, checkpoint_ns, checkpoint_id, epoch
     | where isnull(through) or written_at > through
 """
+LIVING_CHECKPOINTS: LiteralString = _NOT_KILLED + _OTHERWISE_LIVING_CHECKPOINTS
+LIVING_CHECKPOINTS_BY_THREAD: LiteralString = NOT_KILLED_BY_THREAD + _OTHERWISE_LIVING_CHECKPOINTS
 
 # `haunted`: checkpoints that have a copy in a dead epoch. A write without an epoch was meant for
 # that one, not for a copy that was made of another thread since.
-LIVING_WRITES: LiteralString = """\
-    | where epoch !in (killed)
+_OTHERWISE_LIVING_WRITES: LiteralString = """\
     | join kind=leftanti dead_runs on thread_id, run_id
     | join kind=leftouter dead_writes on thread_id, checkpoint_ns, checkpoint_id, epoch
     | where isnull(through) or written_at > through
     | join kind=leftanti haunted on thread_id, checkpoint_ns, checkpoint_id, epoch
 """
+LIVING_WRITES: LiteralString = _NOT_KILLED + _OTHERWISE_LIVING_WRITES
+LIVING_WRITES_BY_THREAD: LiteralString = NOT_KILLED_BY_THREAD + _OTHERWISE_LIVING_WRITES
 
 # What a renewal sends again. A write without an epoch dies with its checkpoint, by the dead row of
 # that; but the row may expire before it. So it is not kept beyond its own period when the thread
@@ -127,6 +161,20 @@ let tombstones = materialize(CheckpointTombstones
     + """);
 """
     + _DEATHS
+)
+
+# Of the threads in `threads`; what they kill is told by thread.
+TOMBSTONES_OF_THREADS: LiteralString = (
+    """\
+let tombstones = materialize(CheckpointTombstones
+    | where thread_id in (threads)
+    | project """
+    + TOMBSTONE_COLUMNS
+    + """);
+"""
+    + _TOLD
+    + _KILLED_BY_THREAD
+    + _DEAD_RUNS
 )
 
 TOMBSTONES_OF_ALL: LiteralString = (
