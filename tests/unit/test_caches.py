@@ -96,6 +96,23 @@ def test_pushed_out_by_another_thread_between_two_steps() -> None:
     assert items.get("a") is None
 
 
+@pytest.mark.parametrize("items", [LruMap[str, bytes](2), ByteLru[str, bytes](1_000, len)])
+def test_set_by_another_thread_between_two_steps(
+    items: LruMap[str, bytes] | ByteLru[str, bytes],
+) -> None:
+    """`get` finds nothing, and before it says so there is something: that stays."""
+
+    class Racing(OrderedDict[str, bytes]):
+        def get(self, key: str, default: Any = None) -> Any:
+            found = super().get(key, default)
+            self.setdefault(key, b"new")
+            return found
+
+    items._items = Racing(items._items)
+    assert items.get("a") is None
+    assert items.get("a") == b"new"
+
+
 # ------------------------------------------------------------------------------------------ Epochs
 
 
@@ -374,13 +391,16 @@ def test_what_is_too_large_is_not_kept_and_drives_nothing_out() -> None:
 
 def test_a_value_pushed_out_while_it_is_looked_at() -> None:
     class Racing(OrderedDict[str, bytes]):
-        def move_to_end(self, key: str, last: bool = True) -> None:
-            raise KeyError(key)
+        def get(self, key: str, default: Any = None) -> Any:
+            found = super().get(key, default)
+            kept.pop(key)
+            return found
 
     kept = sized(1_000)
     kept.put("a", b"1")
     kept._items = Racing(kept._items)
     assert kept.get("a") == b"1"
+    assert (len(kept), kept.size) == (0, 0), "nobody counts it any more"
 
 
 def test_a_size_that_threads_miscounted_is_counted_anew() -> None:

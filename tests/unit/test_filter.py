@@ -84,6 +84,14 @@ def test_the_meaning_of_postgres(left: str, right: str, expected: bool) -> None:
     assert contains(json.loads(left), json.loads(right)) is expected
 
 
+@pytest.mark.parametrize(
+    ("value", "wanted", "expected"),
+    [(True, 1, False), (1, True, False), (1.0, 1, True), (None, 0, False), ("1", 1, False)],
+)
+def test_scalars_alone(value: object, wanted: object, expected: bool) -> None:
+    assert contains(value, wanted) is expected
+
+
 def test_tuples_are_arrays() -> None:
     assert contains({"a": (1, 2)}, {"a": [2]})
     assert contains({"a": [1, 2]}, {"a": (2,)})

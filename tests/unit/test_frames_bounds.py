@@ -14,6 +14,7 @@ from langgraph.checkpoint.kusto._frames import (
     Base,
     EncodedValues,
     KnownBase,
+    base_of,
     encode_values,
 )
 from langgraph.checkpoint.kusto._values import (
@@ -77,6 +78,78 @@ def test_a_frame_is_half_as_large_as_the_value_at_most() -> None:
         encode_value("t", data),
         False,
     )
+
+
+@pytest.mark.parametrize("tag", ["t", "t+aes"])
+def test_what_would_be_no_base_is_no_frame_either(tag: str) -> None:
+    """Small, or encrypted; however much it looks like the one before."""
+    least = APART_CHARS // 4 * 3
+    known = KnownBase(Base("k", tag, BlobRef("k", 1, least, 5)), noise(least), None)
+    data = noise(least - 3) if tag == "t" else noise(least)
+    found = encode_values({"c": (tag, data)}, {"c": known}, {})
+
+    assert found.values["c"] == encode_value(tag, data)
+    assert found.apart == frozenset()
+
+
+@pytest.mark.parametrize(("size", "framed"), [(15_000, True), (14_999, False)])
+def test_a_value_half_as_large_as_its_base_may_be_a_frame(size: int, framed: bool) -> None:
+    found, _ = encode(KnownBase(Base("k", "t", K), START, None), START[:size])
+    assert (found.base == K) is framed
+
+
+# ------------------------------------------------------------------------- what is not tried again
+
+
+def missed(data: bytes, base: bytes, ref: BlobRef | None) -> frozenset[str]:
+    """The channel, if the next value is not tried."""
+    known = KnownBase(Base("i", "t", ref), base, None)
+    return encode_values({"c": ("t", data)}, {"c": known}, {}).missed
+
+
+def test_a_large_value_unlike_the_one_before_is_a_miss() -> None:
+    least = APART_CHARS // 4 * 3
+    assert missed(noise(least), noise(least, 1), None) == {"c"}
+    assert missed(noise(least), noise(least, 1), BlobRef("k", 1, least, 5)) == {"c"}
+    small = noise(3_000) * 4  # as it is stored: to store it whole in each row costs little
+    assert missed(small, noise(12_000, 1), None) == frozenset()
+
+
+def test_a_large_frame_is_no_miss() -> None:
+    data = START + noise(APART_CHARS, 1)
+    frame, apart = encode(KnownBase(Base("k", "t", K), START, None), data)
+    assert (frame.base, frame.chars >= APART_CHARS, apart) == (K, True, False)
+    assert missed(data, START, K) == frozenset()
+
+
+def test_each_miss_is_remembered_by_the_values_that_follow() -> None:
+    fresh = base_of(encode_value("t", START), "t", START, "i")
+    assert fresh is not None
+    first = fresh.missed(fresh)
+    assert (first.misses, first.skips) == (1, 1)
+    skipped = fresh.skipped(first)
+    assert (skipped.misses, skipped.skips) == (1, 0)
+    second = fresh.missed(skipped)
+    assert (second.misses, second.skips) == (2, 3)
+
+
+def test_all_that_may_be_looked_at_counts() -> None:
+    assert KnownBase(Base("m", "t", M), bytes(700), None).size_bytes == 700
+    assert KnownBase(Base("m", "t", M), bytes(700), bytes(30)).size_bytes == 730
+
+
+@pytest.mark.parametrize(("others", "is_frame"), [(61, True), (62, False)])
+def test_channels_that_did_not_change_make_chains_shorter_too(others: int, is_frame: bool) -> None:
+    """Their references stand in the same row: 63 channels may have seven bases each, not eight."""
+    chain = K
+    for number in range(7):
+        chain = BlobRef(f"b{number}", 1, 9, 5, chain, 9)
+    known = KnownBase(Base("b", "t", chain, 10**9), START, None)
+    riding = {f"o{number}": encode_frame("t", DATA, START, K) for number in range(others)}
+    found = encode_values({"c": ("t", DATA)}, {"c": known}, riding)
+
+    assert found.apart == {"c"}
+    assert (found.values["c"].base == chain) is is_frame
 
 
 # --------------------------------------------------------------------------- does a new base pay

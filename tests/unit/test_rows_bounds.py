@@ -54,6 +54,15 @@ def test_ten_thousand_channels() -> None:
     assert (copy.channel, copy.value.value_type) == (None, "json"), "a part of the row, no channel"
 
 
+def test_a_part_of_the_row_in_a_blob_is_of_no_channel_and_no_version() -> None:
+    plan = plan_checkpoint(make_parts(checkpoint=raw(800_000), versions={"c": "1"}), counter())
+    [copy] = plan.copies
+    rows = [orjson.loads(bytes(line)) for line in copy.to_rows()]
+
+    assert len(rows) == 2
+    assert {(row["channel"], row["version"]) for row in rows} == {("", "")}
+
+
 def test_ten_thousand_large_channels() -> None:
     values = many(names(10_000, 30, "x"), 40_000)
     plan = plan_checkpoint(make_parts(values=values), counter())

@@ -255,6 +255,20 @@ def test_no_more_is_decompressed_than_a_value_is_said_to_have() -> None:
         decode_value(replace(bomb, payload=bomb.payload + b"more"), "x")
 
 
+def test_the_largest_value_there_may_be_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    stored = encode_value("t", bytes(5_000))
+    assert stored.encoding == ZSTD
+    monkeypatch.setattr(_values, "MAX_VALUE_BYTES", 5_000)
+    assert decode_value(stored, "x") == bytes(5_000)
+    monkeypatch.setattr(_values, "MAX_VALUE_BYTES", 4_999)
+    with pytest.raises(CorruptValueError, match="is said to have 5000 bytes"):
+        decode_value(stored, "x")
+
+
+def test_what_rides_in_a_row_is_worth_no_thread() -> None:
+    assert INLINE_ROW_CHARS < _values.OFF_LOOP_BYTES
+
+
 def test_what_rows_already_written_depend_on() -> None:
     """Stored in the tables: another name makes old rows unreadable."""
     assert (RAW, ZSTD) == ("raw", "zstd")

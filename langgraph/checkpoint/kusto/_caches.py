@@ -198,7 +198,7 @@ class Manifest:
     versions: Mapping[str, Any]
     bases: Mapping[str, Base]
     """What the next values of channels may be stored against."""
-    epoch: str = ""
+    epoch: str
     """Of the copy that it describes: a copy of a thread has the same ids in another life."""
 
     @property
