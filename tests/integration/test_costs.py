@@ -79,13 +79,18 @@ def place(watched_place: tuple[Place, SqliteWork]) -> Place:
 def counts(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """Counts compressions, and what the serializer of `saver` does."""
     counts: Counter[str] = Counter()
-    compress = _values.zstd.compress
+    whole, frame = _values._compress, _values.zstd.compress
 
-    def counted(*given: Any, **options: Any) -> bytes:
+    def counted_whole(data: bytes) -> bytes:
         counts["compressed"] += 1
-        return compress(*given, **options)
+        return whole(data)
 
-    monkeypatch.setattr(_values.zstd, "compress", counted)
+    def counted_frame(*given: Any, **options: Any) -> bytes:
+        counts["compressed"] += "zstd_dict" in options
+        return frame(*given, **options)
+
+    monkeypatch.setattr(_values, "_compress", counted_whole)
+    monkeypatch.setattr(_values.zstd, "compress", counted_frame)
     return counts
 
 
