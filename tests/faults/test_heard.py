@@ -82,6 +82,24 @@ async def test_leaving_gives_up_after_a_while_and_says_what_was_left(
     assert thread_id in str(lost.value)
 
 
+async def test_all_that_was_left_is_named_in_the_error_and_in_the_log(
+    make_saver: MakeSaver, faults: Faults, thread_id: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    saver = make_saver(**BUFFERED, close_timeout=0.1)
+    faults.add("stall", endpoint="ingest", times=None)
+    stored = [await Chain(saver, thread_id).step(a=number) for number in range(150)]
+    with pytest.raises(errors.WriteFailedError, match="150 accepted writes were not") as lost:
+        await saver.aclose()
+
+    ids = {item["configurable"]["checkpoint_id"] for item in stored}
+    logged = [text for r in caplog.records if "was not written" in (text := r.getMessage())]
+    assert len(ids) == len(lost.value.failures) == len(logged) == 150
+    for checkpoint_id in ids:
+        assert sum(checkpoint_id in line for line in lost.value.failures) == 1
+        assert sum(checkpoint_id in line for line in logged) == 1
+    assert len(str(lost.value)) < 2_000
+
+
 async def test_closing_answers_everybody_who_waits(
     make_saver: MakeSaver, faults: Faults, thread_id: str
 ) -> None:

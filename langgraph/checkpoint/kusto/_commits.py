@@ -115,11 +115,17 @@ class Commits:
 
     def _keep_failure(self, what: str, task: asyncio.Task[None]) -> None:
         if task.cancelled():  # `asyncio.run` cancels every task before it closes the loop
-            logger.error("%s was not written: the event loop ended", what)
-            self._memory.add_failure(what, loop_lost=True)
+            self._note_lost_with_the_loop(what)
         elif (error := task.exception()) is not None:
-            logger.error("%s was not written: %s", what, error)
-            self._memory.add_failure(f"{what}: {error}")
+            self._note_lost(what, str(error))
+
+    def _note_lost(self, what: str, why: str) -> None:
+        logger.error("%s was not written: %s", what, why)
+        self._memory.add_failure(f"{what}: {why}")
+
+    def _note_lost_with_the_loop(self, what: str) -> None:
+        logger.error("%s was not written: the event loop ended", what)
+        self._memory.add_failure(what, loop_lost=True)
 
     def raise_failures(self) -> None:
         """Raise what failed in the background since the last call."""
@@ -249,8 +255,8 @@ class Commits:
         left = dict(self._running)
         for task, commit in left.items():
             task.remove_done_callback(commit.listener)
-            self._memory.add_failure(
-                f"{commit.what}: not acknowledged within {self._options.close_timeout:g} s"
+            self._note_lost(
+                commit.what, f"not acknowledged within {self._options.close_timeout:g} s"
             )
         await self._writer.aclose()
         for task in [*left, *self._background]:
@@ -262,7 +268,7 @@ class Commits:
         for commit in list(self._running.values()):
             commit.undo()
             if self._options.write_mode == "buffered":
-                self._memory.add_failure(commit.what, loop_lost=True)
+                self._note_lost_with_the_loop(commit.what)
             else:
                 logger.warning(
                     "the event loop ended during %s; its outcome is unknown", commit.what
