@@ -158,7 +158,7 @@ async def test_a_full_intake_lets_everybody_through_in_the_end(
 async def test_a_full_overlay_waits_then_says_so(place: Place, thread_id: str) -> None:
     """Acknowledged, and never shown: the memory for them is bounded."""
     transport = DelayingTransport(place, "CheckpointBlobs", "Checkpoints")
-    options = {"overlay_bytes": 200_000, "intake_timeout": 0.1}
+    options = {"overlay_bytes": 200_000, "intake_timeout": 1.0}
     async with AsyncKustoSaver(transport=transport, **options) as saver:
         chain = Chain(saver, thread_id)
         await chain.step(large=noise(60_000))
@@ -171,3 +171,23 @@ async def test_a_full_overlay_waits_then_says_so(place: Place, thread_id: str) -
         await chain.step(large=noise(60_000, 3))
         assert saver.stats()["overlay_bytes"] < 200_000
         assert await values_of(saver, chain.place) == {"large": noise(60_000, 3)}
+
+
+async def test_a_full_overlay_says_so_though_kusto_does_not_answer(
+    place: Place, faults: Faults, thread_id: str
+) -> None:
+    transport = DelayingTransport(place, "CheckpointBlobs", "Checkpoints")
+    options = {"overlay_bytes": 100_000, "intake_timeout": 0.1}
+    async with AsyncKustoSaver(transport=transport, **options) as saver:
+        chain = Chain(saver, thread_id)
+        await chain.step(large=noise(60_000))
+        stored = chain.config
+        stalled = faults.add("stall", endpoint="query", times=None)
+        for number in range(1, 4):
+            with pytest.raises(errors.BackpressureError, match="raise overlay_bytes"):
+                await chain.step(large=noise(60_000, number))
+        assert stalled.hits == 1, "all waited for one question"
+        stalled.release()
+        faults.clear()
+        await transport.release()
+        assert await values_of(saver, stored) == {"large": noise(60_000)}

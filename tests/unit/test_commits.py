@@ -91,10 +91,13 @@ def test_all_that_is_lost_with_a_loop_is_named_and_logged(caplog: pytest.LogCapt
     memory, nothing, undone = Memory(Stats()), None, list[str]()
     some: Any = nothing
 
+    async def unanswered() -> None:
+        await asyncio.Event().wait()
+
     async def begin() -> Commits:
         commits = Commits(some, memory, SaverOptions(write_mode="buffered"), some)
         for name in ("put 1", "put 2"):
-            await commits.run(asyncio.Event().wait, partial(undone.append, name), 5, name)
+            await commits.run(unanswered, partial(undone.append, name), 5, name)
         return commits
 
     loop = asyncio.new_event_loop()

@@ -310,10 +310,11 @@ class Writer:
     def _fail(pieces: Sequence[Piece[Ticket]], error: BaseException) -> None:
         for place, piece in enumerate(pieces):
             # One object raised by many callers would collect all their tracebacks.
-            piece.owner.fail(error if place == 0 else _copy_of(error))
+            piece.owner.fail(error if place == 0 else copy_of(error))
 
 
-def _copy_of(error: BaseException) -> BaseException:
+def copy_of(error: BaseException) -> BaseException:
+    """The same error for another caller, with a traceback of its own."""
     again = copy.copy(error)
     again.__cause__ = error.__cause__
     again.__traceback__ = None
