@@ -19,7 +19,7 @@ from shared.threads import Chain, config_of, listed_ids, new_checkpoint, noise, 
 
 from langgraph.checkpoint.kusto import AsyncKustoSaver, KustoSaver, _core, _retry, errors
 from langgraph.checkpoint.kusto._assembly import plan_pages
-from langgraph.checkpoint.kusto._caches import LruMap
+from langgraph.checkpoint.kusto._lru import LruMap
 from langgraph.checkpoint.kusto._transport import SdkTransport, Table, parse_endpoint
 from langgraph.checkpoint.kusto.local import Faults
 

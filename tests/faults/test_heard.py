@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 from shared.delays import DelayingTransport
@@ -153,6 +154,45 @@ async def test_a_full_intake_lets_everybody_through_in_the_end(
     await asyncio.gather(*[chain.step(large=noise(60_000, n)) for n, chain in enumerate(chains)])
     for number, chain in enumerate(chains):
         assert await values_of(saver, chain.place) == {"large": noise(60_000, number)}
+
+
+@pytest.mark.parametrize("call", ["put", "put_writes", "delete"])
+async def test_what_fails_between_admission_and_sending_leaves_nothing_behind(
+    place: Place, thread_id: str, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    """It was said not to be there: its room comes back, and this saver does not show it either."""
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("broken")
+
+    async with (
+        AsyncKustoSaver(place.uri, place.database) as saver,
+        AsyncKustoSaver(place.uri, place.database) as other,
+    ):
+        chain = Chain(saver, thread_id)
+        stored = await chain.step(a=1)
+        before = await saver.aget_tuple(chain.place)
+        memory = saver._memory
+        owner, name = {
+            "put": (memory.epochs, "remember"),
+            "put_writes": (memory.own_runs, "add"),
+            "delete": (memory.overlay, "add_tombstone"),
+        }[call]
+        with monkeypatch.context() as patch, pytest.raises(RuntimeError, match="broken"):
+            patch.setattr(owner, name, broken)
+            if call == "put":
+                await chain.step(a=2)
+            elif call == "put_writes":
+                config: Any = {**stored, "metadata": {"run_id": "run"}}
+                await saver.aput_writes(config, [("a", 2)], "task")
+            else:
+                await saver.adelete_thread(thread_id)
+        assert "<Intake bytes=0/" in repr(saver)
+        assert await saver.aget_tuple(chain.place) == before
+        assert await other.aget_tuple(chain.place) == before
+        chain.config = stored
+        await chain.step(a=3)
+        assert await values_of(other, chain.place) == {"a": 3}
 
 
 async def test_a_full_overlay_waits_then_says_so(place: Place, thread_id: str) -> None:

@@ -6,112 +6,17 @@ never correctness.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from ._frames import Base
+from ._lru import LruMap
 from ._rows import CheckpointKey
 from ._values import BlobRef
 
-K = TypeVar("K", bound=Hashable)
-V = TypeVar("V")
-
 _EPOCHS_OF_A_THREAD = 4  # remembered, of those this process uses
-_SETS_COUNTED = 256
 _REF_BYTES = 400  # what a reference or a version takes, with what holds it
-_ENTRY_BYTES = 300  # what an entry takes beside its value
-
-
-class LruMap(Generic[K, V]):
-    """A mapping that forgets what was used longest ago."""
-
-    def __init__(self, bound: int) -> None:
-        self._bound = bound
-        self._items: dict[K, V] = {}  # of an OrderedDict, threads at once make a crash
-
-    def __len__(self) -> int:
-        return len(self._items)
-
-    def __contains__(self, key: object) -> bool:
-        return key in self._items
-
-    def get(self, key: K) -> V | None:
-        """Return the value and count it as used."""
-        value = self._items.get(key)
-        # Put in again, as the last one, unless another thread has pushed it out meanwhile.
-        if value is not None and self._items.pop(key, None) is not None:
-            self._items[key] = value
-        return value
-
-    def put(self, key: K, value: V) -> None:
-        """Set a value, forgetting the oldest when there are too many."""
-        self._items.pop(key, None)
-        self._items[key] = value
-        while len(self._items) > self._bound:
-            self._items.pop(next(iter(self._items), key), None)
-
-    def pop(self, key: K) -> None:
-        """Forget a value."""
-        self._items.pop(key, None)
-
-    def keys(self) -> list[K]:
-        """The keys, that used longest ago first."""
-        return list(self._items)
-
-
-class ByteLru(Generic[K, V]):
-    """A mapping that forgets what was used longest ago, bounded by bytes.
-
-    Threads may use it at once: its size is then right but for a moment.
-
-    Args:
-        bound: Bytes of all values; a value larger than this is not kept.
-        size_of: Bytes of one value.
-    """
-
-    def __init__(self, bound: int, size_of: Callable[[V], int]) -> None:
-        self._bound = bound
-        self._size_of = size_of
-        self._items: dict[K, V] = {}  # of an OrderedDict, threads at once make a crash
-        self._sets = 0
-        self.size = 0
-
-    def __len__(self) -> int:
-        return len(self._items)
-
-    def get(self, key: K) -> V | None:
-        """Return the value and count it as used."""
-        value = self._items.get(key)
-        # Put in again, as the last one, unless another thread has pushed it out meanwhile.
-        if value is not None and self._items.pop(key, None) is not None:
-            self._items[key] = value
-        return value
-
-    def put(self, key: K, value: V) -> None:
-        """Set a value, forgetting the oldest when they are too large."""
-        self.pop(key)
-        if self._weight(value) > self._bound:
-            return
-        self._items[key] = value
-        self.size += self._weight(value)
-        self._sets += 1
-        # Threads that set at once may have miscounted, or change the items under one another.
-        with suppress(RuntimeError, KeyError):
-            if self._sets % _SETS_COUNTED == 0:
-                self.size = sum(map(self._weight, list(self._items.values())))
-            while self.size > self._bound and self._items:
-                self.pop(next(iter(self._items), key))
-
-    def pop(self, key: K) -> None:
-        """Forget a value."""
-        old = self._items.pop(key, None)
-        if old is not None:
-            self.size -= self._weight(old)
-
-    def _weight(self, value: V) -> int:
-        return self._size_of(value) + _ENTRY_BYTES
 
 
 class Epochs:
@@ -214,8 +119,8 @@ class Manifests:
     """
 
     def __init__(self, bound: int = 32 * 1024 * 1024, times: int = 65_536) -> None:
-        self._items: ByteLru[CheckpointKey, Manifest] = ByteLru(
-            bound, lambda manifest: manifest.size_bytes
+        self._items: LruMap[CheckpointKey, Manifest] = LruMap(
+            bound_bytes=bound, size_of=lambda manifest: manifest.size_bytes
         )
         self._ingested: LruMap[str, int] = LruMap(times)
 

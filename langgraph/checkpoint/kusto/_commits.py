@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
@@ -136,6 +137,16 @@ class Commits:
     def release(self, size_bytes: int) -> None:
         """Give back the room of something admitted that was not committed after all."""
         self._intake.release(size_bytes)
+
+    @contextmanager
+    def undoing(self, size_bytes: int, undo: Callable[[], None]) -> Iterator[None]:
+        """What happens between admission and `run`: if it fails, room and memory are as before."""
+        try:
+            yield
+        except BaseException:
+            self.release(size_bytes)
+            undo()
+            raise
 
     async def admit(self, size_bytes: int) -> None:
         """Wait for room in the intake and the overlay, `intake_timeout` in all.

@@ -17,9 +17,9 @@ from functools import partial
 from typing import Any
 
 from . import _kql
-from ._caches import LruMap
 from ._clock import TICKS_PER_DAY, ticks_from_unix_ns
 from ._commits import Commits
+from ._lru import LruMap
 from ._memory import Memory
 from ._pending_writes import PendingWrite, WriteSubmission
 from ._requests import PutRequest, WritesRequest
@@ -195,7 +195,7 @@ class Core:
             memory.overlay.remove(identities)
             memory.manifests.forget(key)
 
-        try:
+        with self._commits.undoing(total, undo):
             needed = self._submit_blobs(plan, blob_rows, request.reused)
             for copy, size in zip(plan.copies, sizes, strict=True):
                 memory.overlay.add_blob(copy, size)
@@ -204,12 +204,8 @@ class Core:
             memory.remember_values(request, plan, stored, missed)
             if request.on_submitted is not None:
                 request.on_submitted(stored)
-        except BaseException:
-            self._commits.release(total)
-            undo()
-            raise
-        memory.epochs.remember(key, plan.row.epoch)
-        self._remember_run(key, request.run_id)
+            memory.epochs.remember(key, plan.row.epoch)
+            self._remember_run(key, request.run_id)
         framed = len(plan.bases) + sum(copy.ref.base is not None for copy in plan.copies)
         self.stats.add("blobs_stored", len(plan.copies))
         self.stats.add("blobs_reused", len(request.reused))
@@ -309,15 +305,19 @@ class Core:
         total = sum(map(len, rows))
         await self._commits.admit(total)
         overlay, identity = self.memory.overlay, submission.submission_id
-        overlay.add_writes(submission, total, len(rows))
-        self._remember_run(request.key, request.run_id)
 
         async def send() -> None:
             await self._writer.submit(WRITES, rows)
             self._acknowledge([identity])
 
+        def undo() -> None:
+            overlay.remove([identity])
+
+        with self._commits.undoing(total, undo):
+            overlay.add_writes(submission, total, len(rows))
+            self._remember_run(request.key, request.run_id)
         what = f"{len(writes)} writes of task {request.task_id} of thread {request.key.thread_id!r}"
-        await self._commits.run(send, lambda: overlay.remove([identity]), total, what)
+        await self._commits.run(send, undo, total, what)
 
     async def _epoch_for_writes(self, key: CheckpointKey) -> str:
         """The epoch of a checkpoint that may not be there yet.
@@ -388,11 +388,8 @@ class Core:
         )
         rows = stone.to_rows()
         total = sum(map(len, rows))
-        await self._commits.admit(total)
-        overlay.add_tombstone(stone, total, len(rows))
         deaths = Deaths.of([stone])
-        memory.epochs.kill(deaths.epochs)
-        memory.dead_runs.add(deaths.runs)
+        await self._commits.admit(total)
 
         async def send() -> None:
             await self._writer.submit(TOMBSTONES, rows)
@@ -404,6 +401,10 @@ class Core:
             memory.epochs.revive(deaths.epochs)
             memory.dead_runs.discard(deaths.runs)
 
+        with self._commits.undoing(total, undo):
+            overlay.add_tombstone(stone, total, len(rows))
+            memory.epochs.kill(deaths.epochs)
+            memory.dead_runs.add(deaths.runs)
         await self._commits.run(send, undo, total, f"{reason} of thread {thread_id!r}")
 
     def _acknowledge(self, identities: Sequence[str]) -> None:

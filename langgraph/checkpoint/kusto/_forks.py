@@ -11,9 +11,9 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ._caches import LruMap
 from ._chain import load_chain, winners
 from ._core import Core
+from ._lru import LruMap
 from ._rows import CheckpointKey
 
 logger = logging.getLogger(__name__)

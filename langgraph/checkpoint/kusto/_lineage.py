@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from ._caches import LruMap
 from ._clock import TICKS_PER_SECOND, ticks_of_id
+from ._lru import LruMap
 from ._rows import CheckpointKey
 
 _BOUND = 16_384

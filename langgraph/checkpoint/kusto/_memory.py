@@ -11,10 +11,11 @@ from dataclasses import replace
 from sys import getsizeof
 from typing import Any
 
-from ._caches import ByteLru, Epochs, LruMap, Manifests, Runs
+from ._caches import Epochs, Manifests, Runs
 from ._clock import HybridClock
 from ._frames import Base, KnownBase, base_of
 from ._lineage import Lineages
+from ._lru import LruMap
 from ._overlay import Overlay
 from ._requests import PutRequest
 from ._retention import YOUNG_TICKS, Retention
@@ -49,8 +50,10 @@ class Memory:
         self.dead_runs = Runs()
         self.own_runs = Runs(_OWN_RUNS)
         self.manifests = Manifests()
-        self.base_bytes: ByteLru[str, bytes] = ByteLru(base_bytes, len)
-        self.frames: ByteLru[str, Encoded] = ByteLru(_FRAME_BYTES, lambda frame: len(frame.payload))
+        self.base_bytes: LruMap[str, bytes] = LruMap(bound_bytes=base_bytes, size_of=len)
+        self.frames: LruMap[str, Encoded] = LruMap(
+            bound_bytes=_FRAME_BYTES, size_of=lambda frame: len(frame.payload)
+        )
         self.lineages = Lineages()
         self.retention = Retention()
         self.forks_told: LruMap[CheckpointKey, bool] = LruMap(_FORKS_TOLD)
