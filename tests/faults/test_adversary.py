@@ -356,7 +356,7 @@ async def test_retry_after_zero_does_not_make_a_storm(
 
 
 def test_a_cache_survives_a_key_that_is_pushed_out_while_it_is_set() -> None:
-    cache: LruMap[str, int] = LruMap(1)
+    cache: LruMap[str, int] = LruMap(10_000, bound=1)
 
     class Pushed(str):
         """A key that another thread pushes out at the worst moment: when it is looked up."""

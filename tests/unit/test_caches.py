@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from langgraph.checkpoint.kusto._caches import Epochs, Manifests, Runs
+from langgraph.checkpoint.kusto._caches import Epochs, Manifest, Manifests, Runs
 from langgraph.checkpoint.kusto._frames import Base
 from langgraph.checkpoint.kusto._rows import CheckpointKey
 from langgraph.checkpoint.kusto._values import BlobRef
@@ -17,6 +17,7 @@ from langgraph.checkpoint.kusto._values import BlobRef
 KEY = CheckpointKey("thread", "", "1")
 OTHER = CheckpointKey("thread", "child", "2")
 REF = BlobRef("b1", 1, 5, 1_000)
+LONG = "x" * 60_000
 
 
 # ------------------------------------------------------------------------------------------ Epochs
@@ -90,6 +91,47 @@ def test_epochs_are_bounded() -> None:
     assert epochs.is_killed("dead3")
 
 
+def test_an_epoch_that_is_used_again_takes_no_second_place() -> None:
+    epochs = Epochs()
+    for epoch in ("e1", "e2", "e3", "e4", "e3"):
+        epochs.remember(KEY, epoch)
+    epochs.kill(["e2", "e4"])
+    assert epochs.latest("thread") == "e3"
+    assert epochs.only("thread") is None, "e1 is known still"
+    epochs.kill(["e1"])
+    assert epochs.only("thread") == "e3", "it is no other than itself"
+
+
+def test_an_epoch_that_is_used_again_counts_as_used() -> None:
+    epochs = Epochs(bound=2)
+    for thread_id in ("a", "b", "a", "c"):
+        epochs.remember(CheckpointKey(thread_id, "", "1"), "e")
+    assert [epochs.latest(thread_id) for thread_id in "abc"] == ["e", None, "e"]
+
+
+def test_epochs_of_long_ids_are_bounded_by_bytes() -> None:
+    epochs = Epochs(bound_bytes=1_000_000)
+    keys = [CheckpointKey(f"{n}{LONG}", f"{n}{LONG}", f"{n}{LONG}") for n in range(20)]
+    for key in keys:
+        epochs.remember(key, "e")
+        epochs.kill([key.thread_id])
+
+    assert [number for number in range(20) if epochs.of(keys[number])] == [15, 16, 17, 18, 19]
+    known = [number for number in range(20) if epochs.latest(keys[number].thread_id)]
+    assert known == list(range(4, 20))
+    assert [n for n in range(20) if epochs.is_killed(keys[n].thread_id)] == list(range(4, 20))
+
+
+def test_the_epochs_of_a_thread_count() -> None:
+    epochs = Epochs(bound_bytes=100_000)
+    for epoch in ("1" * 45_000, "2" * 45_000):
+        epochs.remember(KEY, epoch)
+        epochs.remember(CheckpointKey("another", "", "1"), "e")
+    assert epochs.latest("thread") == "2" * 45_000
+    epochs.remember(KEY, "3" * 45_000)
+    assert epochs.latest("thread") is None, "three of them are too much"
+
+
 # -------------------------------------------------------------------------------------------- Runs
 
 
@@ -120,6 +162,12 @@ def test_dead_runs_are_bounded() -> None:
 
     assert [("t", name) in runs for name in ("r1", "r2", "r3")] == [True, False, True]
     assert list(runs) == [("t", "r1"), ("t", "r3")]
+
+
+def test_runs_of_long_ids_are_bounded_by_bytes() -> None:
+    runs = Runs(bound_bytes=1_000_000)
+    runs.add([(f"{number}{LONG}", f"{number}{LONG}") for number in range(20)])
+    assert [thread_id[:2] for thread_id, _ in runs] == [str(n) for n in range(12, 20)]
 
 
 # --------------------------------------------------------------------------------------- Manifests
@@ -204,6 +252,42 @@ def test_manifests_are_bounded() -> None:
 
     assert manifests.unchanged(KEY, "c", 1) is None
     assert manifests.unchanged(OTHER, "c", 1) == REF
+
+
+def test_a_manifest_is_that_of_one_life() -> None:
+    """A copy of a thread has the same ids in another epoch."""
+    manifests = Manifests()
+    manifests.remember(KEY, {"c": REF}, {"c": 1}, epoch="e1")
+    assert manifests.of(KEY, "e1") == Manifest({"c": REF}, {"c": 1}, {}, "e1")
+    assert manifests.of(KEY, "e2") is None
+    assert manifests.of(KEY, None) is None
+    assert manifests.unchanged(KEY, "c", 1, "e1") == REF
+    assert manifests.unchanged(KEY, "c", 1, "e2") is None
+    assert not manifests.is_same(KEY, "c", 1, "e2")
+    manifests.remember(KEY, {"c": REF}, {"c": 1})
+    assert manifests.of(KEY, "") == Manifest({"c": REF}, {"c": 1}, {})
+
+
+@pytest.mark.parametrize("where", ["channel", "version", "identity", "frame", "value_type"])
+def test_texts_in_a_manifest_count(where: str) -> None:
+    texts = dict.fromkeys(("channel", "version", "identity", "frame", "value_type"), "x")
+    sizes = []
+    for text in ("x", "x" * 1_001):
+        named = {**texts, where: text}
+        channel = named["channel"]
+        base = Base(named["identity"], named["value_type"], REF, frame=named["frame"])
+        sizes.append(Manifest({}, {channel: named["version"]}, {channel: base}).size_bytes)
+    assert sizes[0] == 2 * 400 + 5 * sys.getsizeof("x")
+    assert sizes[1] - sizes[0] == 1_000
+
+
+def test_references_in_a_manifest_count_with_what_they_need() -> None:
+    keyframe = BlobRef("k", 1, 5, 300)
+    frame = BlobRef("f", 1, 5, 500, keyframe, 10)
+    whole = Base("b", "t", None)
+    manifest = Manifest({"a": REF, "b": frame}, {"a": 1, "b": 1, "c": 1}, {"c": whole})
+    texts = ["a", "b", "c", 1, 1, 1, "b", "t", ""]
+    assert manifest.size_bytes == 6 * 400 + sum(map(sys.getsizeof, texts))
 
 
 def test_a_copy_is_as_old_as_kusto_says_once_a_read_has_told() -> None:

@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 
 from langgraph.checkpoint.kusto._lru import LruMap
 
-ENTRY = 300
+BYTES = 10**9
+ENTRY = 250 + sys.getsizeof("a")
+"""What an entry takes beside its value, under a key of one letter."""
 OPERATIONS = st.tuples(st.sampled_from(["put", "get", "pop"]), st.integers(0, 6))
 
 
@@ -22,7 +24,7 @@ OPERATIONS = st.tuples(st.sampled_from(["put", "get", "pop"]), st.integers(0, 6)
 
 
 def test_the_least_recently_used_goes_first() -> None:
-    items = LruMap[str, int](2)
+    items = LruMap[str, int](BYTES, bound=2)
     items.put("a", 1)
     items.put("b", 2)
     assert items.get("a") == 1
@@ -36,7 +38,7 @@ def test_the_least_recently_used_goes_first() -> None:
 
 
 def test_setting_again_counts_as_use() -> None:
-    items = LruMap[str, int](2)
+    items = LruMap[str, int](BYTES, bound=2)
     for key, value in (("a", 1), ("b", 2), ("a", 3), ("c", 4)):
         items.put(key, value)
 
@@ -44,7 +46,7 @@ def test_setting_again_counts_as_use() -> None:
 
 
 def test_forgetting() -> None:
-    items = LruMap[str, int](2)
+    items = LruMap[str, int](BYTES, bound=2)
     items.put("a", 1)
     items.pop("a")
     items.pop("a")
@@ -54,7 +56,7 @@ def test_forgetting() -> None:
 
 
 def test_without_bounds_all_are_kept() -> None:
-    items = LruMap[int, int]()
+    items = LruMap[int, int](BYTES)
     for number in range(1_000):
         items.put(number, number)
     assert items.keys() == list(range(1_000))
@@ -62,7 +64,7 @@ def test_without_bounds_all_are_kept() -> None:
 
 @given(st.integers(0, 4), st.lists(OPERATIONS, max_size=40))
 def test_against_a_naive_model(bound: int, steps: list[tuple[str, int]]) -> None:
-    items = LruMap[int, int](bound)
+    items = LruMap[int, int](BYTES, bound=bound)
     model: OrderedDict[int, int] = OrderedDict()
     for number, (step, key) in enumerate(steps):
         if step == "put":
@@ -86,7 +88,7 @@ def test_against_a_naive_model(bound: int, steps: list[tuple[str, int]]) -> None
 
 
 def sized(bound: int) -> LruMap[str, bytes]:
-    return LruMap(bound_bytes=bound, size_of=len)
+    return LruMap(bound, size_of=len)
 
 
 def test_bytes_are_bounded_and_the_oldest_go_first() -> None:
@@ -127,17 +129,39 @@ def test_what_is_too_large_is_not_kept_and_drives_nothing_out() -> None:
 def test_the_size_is_that_of_what_is_kept(
     bound: int, bound_bytes: int, steps: list[tuple[str, int]]
 ) -> None:
-    items = LruMap[int, bytes](bound, bound_bytes, len)
+    items = LruMap[str, bytes](bound_bytes, bound=bound, size_of=len)
     for number, (step, key) in enumerate(steps):
         if step == "put":
-            items.put(key, bytes(50 * number))
+            items.put(str(key), bytes(50 * number))
         elif step == "get":
-            items.get(key)
+            items.get(str(key))
         else:
-            items.pop(key)
+            items.pop(str(key))
         values = list(map(items.get, items.keys()))
         assert items.size_bytes == sum(ENTRY + len(value or b"") for value in values) <= bound_bytes
         assert len(items) <= bound
+
+
+@pytest.mark.parametrize(
+    ("key", "size"),
+    [
+        ("k" * 60_000, sys.getsizeof("k" * 60_000)),
+        ("\N{GRINNING FACE}" * 10_000, sys.getsizeof("\N{GRINNING FACE}" * 10_000)),
+        (("a" * 9_000, "", "b"), sum(map(sys.getsizeof, ("a" * 9_000, "", "b")))),
+    ],
+)
+def test_the_text_of_keys_counts(key: str | tuple[str, ...], size: int) -> None:
+    items = LruMap[object, bytes](10**6, size_of=len)
+    items.put(key, bytes(100))
+    assert items.size_bytes == 250 + size + 100
+    items.pop(key)
+    assert items.size_bytes == 0
+
+
+def test_texts_are_counted_where_nothing_else_is_said() -> None:
+    items = LruMap[str, str](10**6)
+    items.put("a", "v" * 5_000)
+    assert items.size_bytes == ENTRY + sys.getsizeof("v" * 5_000)
 
 
 # ----------------------------------------------------------------------------------------- threads
@@ -156,7 +180,7 @@ def test_the_size_is_that_of_what_is_kept(
 def test_a_thread_waits_while_another_is_at_it(
     use: Callable[[LruMap[str, int], str], object],
 ) -> None:
-    items, waited, threads = LruMap[str, int](2), list[bool](), list[Thread]()
+    items, waited, threads = LruMap[str, int](BYTES, bound=2), list[bool](), list[Thread]()
 
     class Slow(str):
         """Hashed in the middle of an operation."""
@@ -178,7 +202,7 @@ def test_a_thread_waits_while_another_is_at_it(
 
 
 def test_keys_are_listed_while_nobody_changes_them() -> None:
-    items, seen = LruMap[int, int](10), list[list[int]]()
+    items, seen = LruMap[int, int](BYTES, bound=10), list[list[int]]()
     for number in range(3):
         items.put(number, number)
     with items._lock:
@@ -211,7 +235,7 @@ def test_nothing_of_a_caller_runs_under_the_lock() -> None:
         items.get("x")
         return len(value.name)
 
-    items = LruMap[str, Watched](2, 10_000, size_of)
+    items = LruMap[str, Watched](10_000, bound=2, size_of=size_of)
     items.put("a", Watched("set again"))
     items.put("a", Watched("oldest"))
     items.put("b", Watched("popped"))
@@ -223,13 +247,13 @@ def test_nothing_of_a_caller_runs_under_the_lock() -> None:
 
 def test_threads_at_once() -> None:
     """What is pushed out by others and set again is there, and the size is right."""
-    items, failures = LruMap[int, bytes](40, 20_000, len), list[BaseException]()
+    items, failures = LruMap[str, bytes](20_000, bound=40, size_of=len), list[BaseException]()
 
     def work(seed: int) -> None:
         rng = Random(seed)
         try:
             for _ in range(3_000):
-                key, draw = rng.randrange(60), rng.random()
+                key, draw = chr(32 + rng.randrange(60)), rng.random()
                 if draw < 0.1:
                     items.pop(key)
                 elif draw < 0.5:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from langgraph.checkpoint.kusto import _memory
+from langgraph.checkpoint.kusto._lru import LruMap
 from langgraph.checkpoint.kusto._memory import Memory
 from langgraph.checkpoint.kusto._stats import Stats
+from langgraph.checkpoint.kusto._values import encode_value
 from langgraph.checkpoint.kusto.errors import LoopLostError, WriteFailedError
 
 
@@ -20,6 +25,45 @@ def test_it_starts_empty() -> None:
     assert (len(memory.overlay), memory.epochs.latest("t")) == (0, None)
     assert memory.clock.issue(5) == 5
     assert memory.take_failures() is None
+
+
+def caches_in(owner: object) -> Iterator[LruMap[object, object]]:
+    for item in vars(owner).values():
+        if isinstance(item, LruMap):
+            yield item
+        elif type(item).__module__.startswith("langgraph.checkpoint.kusto."):
+            yield from caches_in(item)
+
+
+def test_all_that_is_remembered_is_bounded_by_bytes_and_the_sum_is_documented() -> None:
+    bounds = [cache.bound_bytes for cache in caches_in(Memory(Stats(), base_bytes=0))]
+    assert len(bounds) == 11
+    text = (Path(__file__).parents[2] / "docs/operations.md").read_text(encoding="utf-8")
+    documented = re.search(r"another (\d+) MiB", text)
+    assert documented is not None
+    lost = 4 * 1024 * 1024  # large values that were not written, which the core knows
+    assert sum(bounds) + lost == int(documented[1]) * 1024 * 1024
+    failures = re.search(r"hold up to\s+(\d+) MiB of\s+text", text)
+    assert failures is not None
+    assert int(failures[1]) * 1024 * 1024 == _memory._FAILURE_BYTES
+
+
+def test_the_bytes_of_bases_count() -> None:
+    memory = Memory(Stats())
+    sizes = []
+    for size in (100, 1_100):
+        memory.keep({"name": bytes(size)}, {})
+        sizes.append(memory.base_bytes.size_bytes)
+    assert sizes == [250 + sys.getsizeof("name") + size for size in (100, 1_100)]
+
+
+def test_the_type_of_a_frame_counts() -> None:
+    sizes = []
+    for value_type in ("t", "t" * 1_001):
+        memory = Memory(Stats())
+        memory.keep({}, {"name": encode_value(value_type, b"value")})
+        sizes.append(memory.frames.size_bytes)
+    assert sizes[1] - sizes[0] == 1_000
 
 
 def test_a_failure_is_told_once() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from sys import getsizeof
 from typing import Any
 
 from ._frames import Base
@@ -15,6 +16,8 @@ from ._lru import LruMap
 from ._rows import CheckpointKey
 from ._values import BlobRef
 
+_ENTRIES = 65_536
+_BYTES = 40 * 1024 * 1024  # room for all of them with ids as LangGraph makes them
 _EPOCHS_OF_A_THREAD = 4  # remembered, of those this process uses
 _REF_BYTES = 400  # what a reference or a version takes, with what holds it
 
@@ -26,10 +29,12 @@ class Epochs:
     one. A row of a dead epoch stays dead, whoever sends it.
     """
 
-    def __init__(self, bound: int = 65_536) -> None:
-        self._by_key: LruMap[CheckpointKey, str] = LruMap(bound)
-        self._used: LruMap[str, tuple[str, ...]] = LruMap(bound)
-        self._killed: LruMap[str, bool] = LruMap(bound)
+    def __init__(self, bound: int = _ENTRIES, bound_bytes: int = _BYTES) -> None:
+        self._by_key: LruMap[CheckpointKey, str] = LruMap(bound_bytes, bound=bound)
+        self._used: LruMap[str, tuple[str, ...]] = LruMap(
+            bound_bytes, bound=bound, size_of=_texts_bytes
+        )
+        self._killed: LruMap[str, bool] = LruMap(bound_bytes, bound=bound)
 
     def of(self, key: CheckpointKey) -> str | None:
         """The epoch this process last saw or gave a checkpoint."""
@@ -39,8 +44,9 @@ class Epochs:
         """Note the epoch of a checkpoint that was read or written."""
         self._by_key.put(key, epoch)
         known = self._used.get(key.thread_id) or ()
-        others = [other for other in known if other != epoch]
-        self._used.put(key.thread_id, (epoch, *others[: _EPOCHS_OF_A_THREAD - 1]))
+        if not known or known[0] != epoch:  # mostly it is the same one, and counted as used by now
+            others = [other for other in known if other != epoch]
+            self._used.put(key.thread_id, (epoch, *others[: _EPOCHS_OF_A_THREAD - 1]))
 
     def latest(self, thread_id: str) -> str | None:
         """The epoch this process last used in a thread, if it is not known to be dead."""
@@ -71,8 +77,8 @@ class Epochs:
 class Runs:
     """Runs of threads: those that are known to be deleted, or those this process wrote for."""
 
-    def __init__(self, bound: int = 65_536) -> None:
-        self._items: LruMap[tuple[str, str], bool] = LruMap(bound)
+    def __init__(self, bound: int = _ENTRIES, bound_bytes: int = _BYTES) -> None:
+        self._items: LruMap[tuple[str, str], bool] = LruMap(bound_bytes, bound=bound)
 
     def __contains__(self, run: tuple[str, str]) -> bool:
         return run in self._items
@@ -107,7 +113,10 @@ class Manifest:
         """About what it takes."""
         refs = [*self.blobs.values(), *(base.ref for base in self.bases.values() if base.ref)]
         parts = sum(1 + ref.depth for ref in refs) + len(self.versions)
-        return parts * _REF_BYTES
+        texts = [*self.versions, *self.versions.values()]  # the names of all its channels
+        for base in self.bases.values():
+            texts += [base.identity, base.frame, base.value_type]
+        return parts * _REF_BYTES + _texts_bytes(texts)
 
 
 class Manifests:
@@ -118,11 +127,11 @@ class Manifests:
         times: How many times of ingestion are remembered.
     """
 
-    def __init__(self, bound: int = 32 * 1024 * 1024, times: int = 65_536) -> None:
+    def __init__(self, bound: int = 32 * 1024 * 1024, times: int = _ENTRIES) -> None:
         self._items: LruMap[CheckpointKey, Manifest] = LruMap(
-            bound_bytes=bound, size_of=lambda manifest: manifest.size_bytes
+            bound, size_of=lambda manifest: manifest.size_bytes
         )
-        self._ingested: LruMap[str, int] = LruMap(times)
+        self._ingested: LruMap[str, int] = LruMap(_BYTES, bound=times)
 
     def remember(
         self,
@@ -192,3 +201,7 @@ class Manifests:
         manifest = self.of(parent, epoch)
         known = None if manifest is None else manifest.versions.get(channel)
         return known is not None and type(known) is type(version) and known == version
+
+
+def _texts_bytes(texts: Iterable[object]) -> int:
+    return sum(map(getsizeof, texts))

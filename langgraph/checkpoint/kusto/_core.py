@@ -38,6 +38,7 @@ from .options import SaverOptions
 
 logger = logging.getLogger(__name__)
 
+_LOST_BLOBS_BYTES = 4 * 1024 * 1024  # more than ten thousand ids of ours
 _EXPIRED_AFTER_TICKS = TICKS_PER_DAY  # far less than any retention, far more than any delay
 
 
@@ -63,7 +64,7 @@ class Core:
             else None
         )
         self._blob_answers: dict[str, asyncio.Future[None]] = {}
-        self._lost_blobs: LruMap[str, bool] = LruMap(10_000)
+        self._lost_blobs: LruMap[str, bool] = LruMap(_LOST_BLOBS_BYTES)
         self._opening = asyncio.Lock()
         self.reading_policies = asyncio.Lock()
         """Held by who asks how long Kusto keeps what; the others wait for that answer."""

@@ -7,35 +7,36 @@ it, sizes are taken before, and what was forgotten is freed after.
 
 from __future__ import annotations
 
-import sys
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
+from sys import getsizeof, maxsize
 from threading import Lock
 from typing import Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
-_ENTRY_BYTES = 300  # what an entry takes beside its value
+_ENTRY_BYTES = 250  # what an entry takes beside the text of its key and its value: measured
 
 
 class LruMap(Generic[K, V]):
-    """A mapping bounded by entries and by bytes; threads may use it at once.
+    """A mapping bounded by bytes and by entries; threads may use it at once.
 
     Args:
+        bound_bytes: Bytes of all entries with their keys, about; one that takes more is not kept.
         bound: How many entries.
-        bound_bytes: Bytes of all entries; one that takes more is not kept.
         size_of: Bytes of one value.
     """
 
     def __init__(
         self,
-        bound: int = sys.maxsize,
-        bound_bytes: int = sys.maxsize,
-        size_of: Callable[[V], int] = sys.getsizeof,
+        bound_bytes: int,
+        *,
+        bound: int = maxsize,
+        size_of: Callable[[V], int] = getsizeof,
     ) -> None:
         self._bound = bound
-        self._bound_bytes = bound_bytes
+        self.bound_bytes = bound_bytes
         self._size_of = size_of
         # In the order of use. Of a plain dict the first entry takes long to find when many before
         # it are gone (40 us in one of 65,536).
@@ -61,8 +62,8 @@ class LruMap(Generic[K, V]):
 
     def put(self, key: K, value: V) -> None:
         """Set a value, forgetting the oldest when there are too many, or they are too large."""
-        size = self._size_of(value) + _ENTRY_BYTES
-        fits = size <= self._bound_bytes
+        size = _ENTRY_BYTES + _key_bytes(key) + self._size_of(value)
+        fits = size <= self.bound_bytes
         entry, gone = (value, size), []
         with self._lock:
             old = self._items.pop(key, None)
@@ -71,7 +72,7 @@ class LruMap(Generic[K, V]):
             if fits:
                 self._items[key] = entry
                 self.size_bytes += size
-            while len(self._items) > self._bound or self.size_bytes > self._bound_bytes:
+            while len(self._items) > self._bound or self.size_bytes > self.bound_bytes:
                 gone.append(self._items.popitem(last=False))
                 self.size_bytes -= gone[-1][1][1]
 
@@ -86,3 +87,8 @@ class LruMap(Generic[K, V]):
         """The keys, that used longest ago first."""
         with self._lock:
             return list(self._items)
+
+
+def _key_bytes(key: Hashable) -> int:
+    """What the text of a key takes; ids may have 65,536 bytes each."""
+    return sum(map(getsizeof, key)) if isinstance(key, tuple) else getsizeof(key)

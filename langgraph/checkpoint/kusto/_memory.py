@@ -29,9 +29,10 @@ from .options import SaverOptions
 _FAILURE_BYTES = 16 * 1024 * 1024
 _FAILURES_SHOWN = 3
 _SHOWN_CHARS = 500  # of each: ids may have 65,536
-_FORKS_TOLD = 10_000
+_FORKS_TOLD_BYTES = 8 * 1024 * 1024
 _FRAME_BYTES = 8 * 1024 * 1024  # frames of values that may not change for some steps
 _OWN_RUNS = 8_192  # all that wrote something not visible yet, and then some
+_OWN_RUNS_BYTES = 4 * 1024 * 1024
 
 
 class Memory:
@@ -48,15 +49,15 @@ class Memory:
         self.overlay = Overlay()
         self.epochs = Epochs()
         self.dead_runs = Runs()
-        self.own_runs = Runs(_OWN_RUNS)
+        self.own_runs = Runs(_OWN_RUNS, _OWN_RUNS_BYTES)
         self.manifests = Manifests()
-        self.base_bytes: LruMap[str, bytes] = LruMap(bound_bytes=base_bytes, size_of=len)
+        self.base_bytes: LruMap[str, bytes] = LruMap(base_bytes, size_of=len)
         self.frames: LruMap[str, Encoded] = LruMap(
-            bound_bytes=_FRAME_BYTES, size_of=lambda frame: len(frame.payload)
+            _FRAME_BYTES, size_of=lambda frame: len(frame.payload) + len(frame.value_type)
         )
         self.lineages = Lineages()
         self.retention = Retention()
-        self.forks_told: LruMap[CheckpointKey, bool] = LruMap(_FORKS_TOLD)
+        self.forks_told: LruMap[CheckpointKey, bool] = LruMap(_FORKS_TOLD_BYTES)
         self._failures: list[str] = []
         self._failure_bytes = 0
         self._failures_dropped = 0
