@@ -19,7 +19,7 @@ from shared.threads import Chain, config_of, listed_ids, new_checkpoint, noise, 
 
 from langgraph.checkpoint.kusto import AsyncKustoSaver, KustoSaver, _core, _retry, errors
 from langgraph.checkpoint.kusto._assembly import plan_pages
-from langgraph.checkpoint.kusto._caches import LruMap
+from langgraph.checkpoint.kusto._lru import LruMap
 from langgraph.checkpoint.kusto._transport import SdkTransport, Table, parse_endpoint
 from langgraph.checkpoint.kusto.local import Faults
 
@@ -356,7 +356,7 @@ async def test_retry_after_zero_does_not_make_a_storm(
 
 
 def test_a_cache_survives_a_key_that_is_pushed_out_while_it_is_set() -> None:
-    cache: LruMap[str, int] = LruMap(1)
+    cache: LruMap[str, int] = LruMap(10_000, bound=1)
 
     class Pushed(str):
         """A key that another thread pushes out at the worst moment: when it is looked up."""

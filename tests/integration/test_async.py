@@ -190,12 +190,19 @@ def test_rows_buffered_when_the_loop_ended_are_named(
         with pytest.raises(errors.LoopLostError, match=r"flush\(\)") as lost:
             await Chain(saver, name).step(a=2)
         assert name in str(lost.value)
+        assert len(lost.value.failures) == 10
+        for checkpoint_id in stored:
+            assert sum(checkpoint_id in line for line in lost.value.failures) == 1
         assert await saver.aget_tuple(config_of(name)) is None
         await Chain(saver, name).step(a=3)
         await saver.aclose()
 
+    async def begin() -> list[str]:
+        steps = [await Chain(saver, name).step(a=number) for number in range(10)]
+        return [step["configurable"]["checkpoint_id"] for step in steps]
+
     with connections_of_dead_loops():
-        asyncio.run(Chain(saver, name).step(a=1))
+        stored = asyncio.run(begin())
         asyncio.run(go_on())
 
     async def look() -> dict[str, Any]:

@@ -40,15 +40,19 @@ from shared.threads import config_of, new_checkpoint
 uri, database, thread_id = sys.argv[1:]
 saver = KustoSaver(uri, database)
 stored = saver.put(config_of(thread_id), new_checkpoint({"n": 1}), {}, {"n": 1})
+held = saver._memory.epochs._by_key._lock
+held.acquire()  # as another thread may; in the child it is held for ever
 child = os.fork()
 if child == 0:
-    try:
-        saver.get_tuple(stored)
-    except errors.ForkedProcessError as error:
-        print("refused:", error, flush=True)
+    for call in (saver.get_tuple, lambda at: saver.put(at, new_checkpoint({"n": 2}), {}, {"n": 2})):
+        try:
+            call(stored)
+        except errors.ForkedProcessError as error:
+            print("refused:", error, flush=True)
     with KustoSaver(uri, database) as own:
         print("own saver:", own.get_tuple(stored).checkpoint["channel_values"], flush=True)
     os._exit(0)
+held.release()
 os.waitpid(child, 0)
 print("parent:", saver.get_tuple(stored).checkpoint["channel_values"], flush=True)
 saver.close()
@@ -135,10 +139,11 @@ async def test_a_saver_that_is_never_closed_lets_the_process_end(
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 def test_a_forked_saver_says_what_to_do(place: Place, thread_id: str) -> None:
-    refused, own, parent = run(FORKED, place, thread_id)
+    refused, refused_put, own, parent = run(FORKED, place, thread_id)
 
     assert refused.startswith("refused: ")
     assert "create one in the child process" in refused
+    assert refused_put == refused
     assert own == "own saver: {'n': 1}"
     assert parent == "parent: {'n': 1}"
 

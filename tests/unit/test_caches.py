@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections import OrderedDict
 from random import Random
 from threading import Thread
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from langgraph.checkpoint.kusto._caches import ByteLru, Epochs, LruMap, Manifests, Runs
+from langgraph.checkpoint.kusto._caches import Epochs, Manifest, Manifests, Runs
 from langgraph.checkpoint.kusto._frames import Base
 from langgraph.checkpoint.kusto._rows import CheckpointKey
 from langgraph.checkpoint.kusto._values import BlobRef
@@ -20,97 +17,7 @@ from langgraph.checkpoint.kusto._values import BlobRef
 KEY = CheckpointKey("thread", "", "1")
 OTHER = CheckpointKey("thread", "child", "2")
 REF = BlobRef("b1", 1, 5, 1_000)
-
-
-# ------------------------------------------------------------------------------------------ LruMap
-
-
-def test_the_least_recently_used_goes_first() -> None:
-    items = LruMap[str, int](2)
-    items.put("a", 1)
-    items.put("b", 2)
-    assert items.get("a") == 1
-    items.put("c", 3)
-
-    assert (items.get("a"), items.get("b"), items.get("c")) == (1, None, 3)
-    assert "a" in items
-    assert "b" not in items
-    assert len(items) == 2
-
-
-def test_setting_again_counts_as_use() -> None:
-    items = LruMap[str, int](2)
-    for key, value in (("a", 1), ("b", 2), ("a", 3), ("c", 4)):
-        items.put(key, value)
-
-    assert (items.get("a"), items.get("b")) == (3, None)
-
-
-def test_forgetting() -> None:
-    items = LruMap[str, int](2)
-    items.put("a", 1)
-    items.pop("a")
-    items.pop("a")
-
-    assert len(items) == 0
-    assert items.get("a") is None
-
-
-@given(
-    st.integers(0, 4),
-    st.lists(st.tuples(st.sampled_from(["put", "get", "pop"]), st.integers(0, 6)), max_size=40),
-)
-def test_against_a_naive_model(bound: int, steps: list[tuple[str, int]]) -> None:
-    items = LruMap[int, int](bound)
-    model: OrderedDict[int, int] = OrderedDict()
-    for number, (step, key) in enumerate(steps):
-        if step == "put":
-            items.put(key, number)
-            model.pop(key, None)
-            model[key] = number
-            while len(model) > bound:
-                del model[next(iter(model))]
-        elif step == "get":
-            assert items.get(key) == model.get(key)
-            if key in model:
-                model[key] = model.pop(key)
-        else:
-            items.pop(key)
-            model.pop(key, None)
-        assert len(items) == len(model) <= bound
-
-
-def test_pushed_out_by_another_thread_between_two_steps() -> None:
-    """`get` finds a value, and before it is counted as used it is gone."""
-    items = LruMap[str, int](2)
-    items.put("a", 1)
-
-    class Racing(OrderedDict[str, int]):
-        def get(self, key: str, default: Any = None) -> Any:
-            found = super().get(key, default)
-            self.pop(key, None)
-            return found
-
-    items._items = Racing(items._items)
-    assert items.get("a") == 1
-    assert items.get("a") is None
-
-
-@pytest.mark.parametrize("items", [LruMap[str, bytes](2), ByteLru[str, bytes](1_000, len)])
-def test_set_by_another_thread_between_two_steps(
-    items: LruMap[str, bytes] | ByteLru[str, bytes],
-) -> None:
-    """`get` finds nothing, and before it says so there is something: that stays."""
-
-    class Racing(OrderedDict[str, bytes]):
-        def get(self, key: str, default: Any = None) -> Any:
-            found = super().get(key, default)
-            self.setdefault(key, b"new")
-            return found
-
-    items._items = Racing(items._items)
-    assert items.get("a") is None
-    assert items.get("a") == b"new"
+LONG = "x" * 60_000
 
 
 # ------------------------------------------------------------------------------------------ Epochs
@@ -187,6 +94,36 @@ def test_epochs_are_bounded() -> None:
     assert epochs.is_killed("dead3")
 
 
+def test_an_epoch_that_is_used_again_counts_as_used() -> None:
+    epochs = Epochs(bound=2)
+    for thread_id in ("a", "b", "a", "c"):
+        epochs.remember(CheckpointKey(thread_id, "", "1"), "e")
+    assert [epochs.latest(thread_id) for thread_id in "abc"] == ["e", None, "e"]
+
+
+def test_epochs_of_long_ids_are_bounded_by_bytes() -> None:
+    epochs = Epochs(bound_bytes=1_000_000)
+    keys = [CheckpointKey(f"{n}{LONG}", f"{n}{LONG}", f"{n}{LONG}") for n in range(20)]
+    for key in keys:
+        epochs.remember(key, "e")
+        epochs.kill([key.thread_id])
+
+    assert [number for number in range(20) if epochs.of(keys[number])] == [15, 16, 17, 18, 19]
+    known = [number for number in range(20) if epochs.latest(keys[number].thread_id)]
+    assert known == list(range(4, 20))
+    assert [n for n in range(20) if epochs.is_killed(keys[n].thread_id)] == list(range(4, 20))
+
+
+def test_the_epochs_of_a_thread_count() -> None:
+    epochs = Epochs(bound_bytes=100_000)
+    for epoch in ("1" * 45_000, "2" * 45_000):
+        epochs.remember(KEY, epoch)
+        epochs.remember(CheckpointKey("another", "", "1"), "e")
+    assert epochs.latest("thread") == "2" * 45_000
+    epochs.remember(KEY, "3" * 45_000)
+    assert epochs.latest("thread") is None, "three of them are too much"
+
+
 # -------------------------------------------------------------------------------------------- Runs
 
 
@@ -217,6 +154,12 @@ def test_dead_runs_are_bounded() -> None:
 
     assert [("t", name) in runs for name in ("r1", "r2", "r3")] == [True, False, True]
     assert list(runs) == [("t", "r1"), ("t", "r3")]
+
+
+def test_runs_of_long_ids_are_bounded_by_bytes() -> None:
+    runs = Runs(bound_bytes=1_000_000)
+    runs.add([(f"{number}{LONG}", f"{number}{LONG}") for number in range(20)])
+    assert [thread_id[:2] for thread_id, _ in runs] == [str(n) for n in range(12, 20)]
 
 
 # --------------------------------------------------------------------------------------- Manifests
@@ -303,6 +246,42 @@ def test_manifests_are_bounded() -> None:
     assert manifests.unchanged(OTHER, "c", 1) == REF
 
 
+def test_a_manifest_is_that_of_one_life() -> None:
+    """A copy of a thread has the same ids in another epoch."""
+    manifests = Manifests()
+    manifests.remember(KEY, {"c": REF}, {"c": 1}, epoch="e1")
+    assert manifests.of(KEY, "e1") == Manifest({"c": REF}, {"c": 1}, {}, "e1")
+    assert manifests.of(KEY, "e2") is None
+    assert manifests.of(KEY, None) is None
+    assert manifests.unchanged(KEY, "c", 1, "e1") == REF
+    assert manifests.unchanged(KEY, "c", 1, "e2") is None
+    assert not manifests.is_same(KEY, "c", 1, "e2")
+    manifests.remember(KEY, {"c": REF}, {"c": 1})
+    assert manifests.of(KEY, "") == Manifest({"c": REF}, {"c": 1}, {}, "")
+
+
+@pytest.mark.parametrize("where", ["channel", "version", "identity", "frame", "value_type"])
+def test_texts_in_a_manifest_count(where: str) -> None:
+    texts = dict.fromkeys(("channel", "version", "identity", "frame", "value_type"), "x")
+    sizes = []
+    for text in ("x", "x" * 1_001):
+        named = {**texts, where: text}
+        channel = named["channel"]
+        base = Base(named["identity"], named["value_type"], REF, frame=named["frame"])
+        sizes.append(Manifest({}, {channel: named["version"]}, {channel: base}, "").size_bytes)
+    assert sizes[0] == 2 * 400 + 5 * sys.getsizeof("x")
+    assert sizes[1] - sizes[0] == 1_000
+
+
+def test_references_in_a_manifest_count_with_what_they_need() -> None:
+    keyframe = BlobRef("k", 1, 5, 300)
+    frame = BlobRef("f", 1, 5, 500, keyframe, 10)
+    whole = Base("b", "t", None)
+    manifest = Manifest({"a": REF, "b": frame}, {"a": 1, "b": 1, "c": 1}, {"c": whole}, "")
+    texts = ["a", "b", "c", 1, 1, 1, "b", "t", ""]
+    assert manifest.size_bytes == 6 * 400 + sum(map(sys.getsizeof, texts))
+
+
 def test_a_copy_is_as_old_as_kusto_says_once_a_read_has_told() -> None:
     manifests = Manifests()
     assert manifests.stored_at(REF) == REF.written_at
@@ -347,73 +326,6 @@ def test_a_frame_is_as_old_as_the_oldest_part_of_its_chain() -> None:
     assert manifests.stored_at(frame) == 700
 
 
-# ------------------------------------------------------------------------------------------ ByteLru
-
-
-def sized(bound: int) -> ByteLru[str, bytes]:
-    return ByteLru(bound, len)
-
-
-def test_bytes_are_bounded_and_the_oldest_go_first() -> None:
-    entry = 300
-    kept = sized(3 * (100 + entry))
-    for name in "abc":
-        kept.put(name, bytes(100))
-    assert kept.get("a") == bytes(100)  # used: b is the oldest now
-    kept.put("d", bytes(100))
-
-    assert [name for name in "abcd" if kept.get(name) is not None] == ["a", "c", "d"]
-    assert len(kept) == 3
-    assert kept.size == 3 * (100 + entry)
-    kept.put("e", bytes(200 + entry))
-    assert [name for name in "acde" if kept.get(name) is not None] == ["d", "e"]
-
-
-def test_what_is_set_again_counts_once() -> None:
-    kept = sized(1_000)
-    for size in (100, 50, 600):
-        kept.put("a", bytes(size))
-        assert kept.size == size + 300
-    assert kept.get("a") == bytes(600)
-
-
-def test_what_is_too_large_is_not_kept_and_drives_nothing_out() -> None:
-    kept = sized(1_000)
-    kept.put("a", bytes(100))
-    kept.put("b", bytes(701))
-    assert (kept.get("a"), kept.get("b")) == (bytes(100), None)
-    kept.put("a", bytes(701))
-    assert (kept.get("a"), kept.size, len(kept)) == (None, 0, 0), "the old value is gone"
-    kept.put("b", bytes(700))
-    assert kept.get("b") == bytes(700)
-    assert sized(0).get("x") is None
-
-
-def test_a_value_pushed_out_while_it_is_looked_at() -> None:
-    class Racing(OrderedDict[str, bytes]):
-        def get(self, key: str, default: Any = None) -> Any:
-            found = super().get(key, default)
-            kept.pop(key)
-            return found
-
-    kept = sized(1_000)
-    kept.put("a", b"1")
-    kept._items = Racing(kept._items)
-    assert kept.get("a") == b"1"
-    assert (len(kept), kept.size) == (0, 0), "nobody counts it any more"
-
-
-def test_a_size_that_threads_miscounted_is_counted_anew() -> None:
-    kept = sized(10_000)
-    kept.put("a", bytes(100))
-    kept.size = 10**6  # no entry is as large: all go, and nothing fails
-    kept.put("b", bytes(100))
-    assert len(kept) == 0
-    for number in range(254):
-        kept.put("c", bytes(number))
-    assert kept.size == 253 + 300
-
-
 def test_threads_at_once() -> None:
     """The sync methods of a saver remember from the threads of their callers."""
     manifests, failures = Manifests(bound=20_000), list[BaseException]()
@@ -444,7 +356,6 @@ def test_threads_at_once() -> None:
     finally:
         sys.setswitchinterval(before)
     assert failures == []
-    for _ in range(256):
-        manifests.remember(KEY, {"c": REF}, {"c": 1})
+    manifests.remember(KEY, {"c": REF}, {"c": 1})
     assert manifests.unchanged(KEY, "c", 1) == REF
-    assert manifests._items.size <= 20_000
+    assert manifests._items.size_bytes <= 20_000

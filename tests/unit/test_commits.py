@@ -1,8 +1,10 @@
-"""Commits: asking Kusto which rows of the overlay it shows."""
+"""Commits: asking Kusto which rows of the overlay it shows, and what is lost with a loop."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from langgraph.checkpoint.kusto._rows import CheckpointKey, StoredCheckpoint
 from langgraph.checkpoint.kusto._stats import Stats
 from langgraph.checkpoint.kusto._transport import Table
 from langgraph.checkpoint.kusto._values import encode_value
+from langgraph.checkpoint.kusto.errors import LoopLostError
 from langgraph.checkpoint.kusto.options import SaverOptions
 
 NOW = 639_000_000_000_000_000
@@ -81,3 +84,37 @@ async def test_nothing_is_asked_when_nothing_is_acknowledged(
     memory.overlay.remove([f"s{number}" for number in range(5)])
     assert await commits.confirm(expired_before=NOW + 99) == 0
     assert kusto.asked == []
+
+
+def test_all_that_is_lost_with_a_loop_is_named_and_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """A loop that is closed without a cancellation of its tasks."""
+    memory, nothing, undone = Memory(Stats()), None, list[str]()
+    some: Any = nothing
+
+    async def unanswered() -> None:
+        await asyncio.Event().wait()
+
+    async def begin() -> Commits:
+        commits = Commits(some, memory, SaverOptions(write_mode="buffered"), some)
+        for name in ("put 1", "put 2"):
+            await commits.run(unanswered, partial(undone.append, name), 5, name)
+        return commits
+
+    loop = asyncio.new_event_loop()
+    try:
+        commits = loop.run_until_complete(begin())
+        commits.abandon()
+        error = memory.take_failures()
+        assert isinstance(error, LoopLostError)
+        assert error.failures == ("put 1", "put 2")
+        assert undone == ["put 1", "put 2"]
+        assert [record.getMessage() for record in caplog.records] == [
+            "put 1 was not written: the event loop ended",
+            "put 2 was not written: the event loop ended",
+        ]
+    finally:
+        tasks = asyncio.all_tasks(loop)
+        for task in tasks:
+            task.cancel()
+        loop.run_until_complete(asyncio.wait(tasks))
+        loop.close()

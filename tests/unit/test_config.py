@@ -201,6 +201,26 @@ def test_text_is_kept_or_refused_never_changed(text: str) -> None:
         assert check_text("channel", text) == text
 
 
+def test_of_a_subclass_of_str_the_plain_text_is_taken() -> None:
+    """What it overrides would run wherever an id is looked up."""
+
+    class Loud(str):
+        __slots__ = ()
+
+        def __hash__(self) -> int:
+            raise AssertionError
+
+        def __str__(self) -> str:
+            raise AssertionError
+
+        def isascii(self) -> bool:
+            raise AssertionError
+
+    found = check_text("thread_id", Loud("é"))
+    assert type(found) is str
+    assert found == "é"
+
+
 # ------------------------------------------------------------------------------------ what else
 
 

@@ -12,7 +12,12 @@ from pathlib import Path
 import pytest
 
 from langgraph.checkpoint.kusto import errors
-from langgraph.checkpoint.kusto.errors import KustoCheckpointError, ServiceError, WriteFailedError
+from langgraph.checkpoint.kusto.errors import (
+    KustoCheckpointError,
+    LoopLostError,
+    ServiceError,
+    WriteFailedError,
+)
 
 PACKAGE = Path(errors.__file__).parent
 
@@ -72,7 +77,7 @@ def test_errors_travel_between_processes(name: str) -> None:
     error = make(CLASSES[name])
     if isinstance(error, ServiceError):
         error.retry_after = 1.5
-    if isinstance(error, WriteFailedError):
+    if isinstance(error, WriteFailedError | LoopLostError):
         error.failures = ("a", "b")
 
     for twin in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
@@ -89,8 +94,9 @@ def test_fixed_messages_survive_pickling() -> None:
 def test_the_hint_of_the_server_and_the_list_of_failures_are_kept() -> None:
     assert ServiceError("x").retry_after is None
     assert ServiceError("x", retry_after=2.0).retry_after == 2.0
-    assert WriteFailedError("x").failures == ()
-    assert WriteFailedError("x", ["a", "b"]).failures == ("a", "b")
+    for cls in (WriteFailedError, LoopLostError):
+        assert cls("x").failures == ()
+        assert cls("x", ["a", "b"]).failures == ("a", "b")
 
 
 def test_the_message_is_all_that_is_printed() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from langgraph.checkpoint.kusto._clock import TICKS_PER_SECOND, parse_ticks
@@ -43,6 +45,21 @@ def test_lineages_are_of_one_checkpoint_each() -> None:
     assert lineages.learn(KEY, {"b": 3}) == Lineage({"a": 5, "b": 3})
     assert lineages.of(KEY) == Lineage({"a": 5, "b": 3})
     assert lineages.of(OTHER) is None
+
+
+def test_lineages_of_long_names_are_bounded_by_bytes() -> None:
+    lineages = Lineages(bound_bytes=500_000)
+    keys = [CheckpointKey("t", "", f"{number}") for number in range(9)]
+    for key in keys:
+        lineages.learn(key, {"a" * 60_000: 5, "b" * 60_000: 5})
+    assert [key for key in keys if lineages.of(key)] == keys[-4:]
+
+
+def test_the_names_and_times_of_a_lineage_count() -> None:
+    assert Lineage({}).size_bytes == 0
+    names = ["a", "b" * 1_000]
+    found = Lineage(dict.fromkeys(names, 5)).size_bytes
+    assert found == sum(map(sys.getsizeof, names)) + 2 * 100
 
 
 def test_lineages_are_bounded() -> None:

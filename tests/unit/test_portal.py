@@ -227,6 +227,16 @@ def test_rows_lost_with_a_loop_are_named(make: Make, again: str, transport: Fake
     assert len(home.memory.overlay) == 0
 
 
+async def test_what_a_core_remembers_of_lost_values_is_bounded(make: Make) -> None:
+    home = make(own_thread=False)
+
+    async def bound(core: Core) -> int:
+        return core._lost_blobs.bound_bytes
+
+    assert await home.run(bound) == 4 * 1024 * 1024
+    await home.aclose()
+
+
 # ---------------------------------------------------------------------------------- a loop thread
 
 

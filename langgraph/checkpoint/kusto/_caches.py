@@ -6,112 +6,20 @@ never correctness.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from sys import getsizeof
+from typing import Any
 
 from ._frames import Base
+from ._lru import LruMap
 from ._rows import CheckpointKey
 from ._values import BlobRef
 
-K = TypeVar("K", bound=Hashable)
-V = TypeVar("V")
-
+_ENTRIES = 65_536
+_BYTES = 40 * 1024 * 1024  # room for all of them with ids as LangGraph makes them
 _EPOCHS_OF_A_THREAD = 4  # remembered, of those this process uses
-_SETS_COUNTED = 256
 _REF_BYTES = 400  # what a reference or a version takes, with what holds it
-_ENTRY_BYTES = 300  # what an entry takes beside its value
-
-
-class LruMap(Generic[K, V]):
-    """A mapping that forgets what was used longest ago."""
-
-    def __init__(self, bound: int) -> None:
-        self._bound = bound
-        self._items: dict[K, V] = {}  # of an OrderedDict, threads at once make a crash
-
-    def __len__(self) -> int:
-        return len(self._items)
-
-    def __contains__(self, key: object) -> bool:
-        return key in self._items
-
-    def get(self, key: K) -> V | None:
-        """Return the value and count it as used."""
-        value = self._items.get(key)
-        # Put in again, as the last one, unless another thread has pushed it out meanwhile.
-        if value is not None and self._items.pop(key, None) is not None:
-            self._items[key] = value
-        return value
-
-    def put(self, key: K, value: V) -> None:
-        """Set a value, forgetting the oldest when there are too many."""
-        self._items.pop(key, None)
-        self._items[key] = value
-        while len(self._items) > self._bound:
-            self._items.pop(next(iter(self._items), key), None)
-
-    def pop(self, key: K) -> None:
-        """Forget a value."""
-        self._items.pop(key, None)
-
-    def keys(self) -> list[K]:
-        """The keys, that used longest ago first."""
-        return list(self._items)
-
-
-class ByteLru(Generic[K, V]):
-    """A mapping that forgets what was used longest ago, bounded by bytes.
-
-    Threads may use it at once: its size is then right but for a moment.
-
-    Args:
-        bound: Bytes of all values; a value larger than this is not kept.
-        size_of: Bytes of one value.
-    """
-
-    def __init__(self, bound: int, size_of: Callable[[V], int]) -> None:
-        self._bound = bound
-        self._size_of = size_of
-        self._items: dict[K, V] = {}  # of an OrderedDict, threads at once make a crash
-        self._sets = 0
-        self.size = 0
-
-    def __len__(self) -> int:
-        return len(self._items)
-
-    def get(self, key: K) -> V | None:
-        """Return the value and count it as used."""
-        value = self._items.get(key)
-        # Put in again, as the last one, unless another thread has pushed it out meanwhile.
-        if value is not None and self._items.pop(key, None) is not None:
-            self._items[key] = value
-        return value
-
-    def put(self, key: K, value: V) -> None:
-        """Set a value, forgetting the oldest when they are too large."""
-        self.pop(key)
-        if self._weight(value) > self._bound:
-            return
-        self._items[key] = value
-        self.size += self._weight(value)
-        self._sets += 1
-        # Threads that set at once may have miscounted, or change the items under one another.
-        with suppress(RuntimeError, KeyError):
-            if self._sets % _SETS_COUNTED == 0:
-                self.size = sum(map(self._weight, list(self._items.values())))
-            while self.size > self._bound and self._items:
-                self.pop(next(iter(self._items), key))
-
-    def pop(self, key: K) -> None:
-        """Forget a value."""
-        old = self._items.pop(key, None)
-        if old is not None:
-            self.size -= self._weight(old)
-
-    def _weight(self, value: V) -> int:
-        return self._size_of(value) + _ENTRY_BYTES
 
 
 class Epochs:
@@ -121,11 +29,13 @@ class Epochs:
     one. A row of a dead epoch stays dead, whoever sends it.
     """
 
-    def __init__(self, bound: int = 65_536) -> None:
-        self._by_key: LruMap[CheckpointKey, str] = LruMap(bound)
-        self._used: LruMap[str, tuple[str, ...]] = LruMap(bound)
-        self._newest: LruMap[tuple[str, str], str] = LruMap(bound)
-        self._killed: LruMap[str, bool] = LruMap(bound)
+    def __init__(self, bound: int = _ENTRIES, bound_bytes: int = _BYTES) -> None:
+        self._by_key: LruMap[CheckpointKey, str] = LruMap(bound_bytes, bound=bound)
+        self._used: LruMap[str, tuple[str, ...]] = LruMap(
+            bound_bytes, bound=bound, size_of=_texts_bytes
+        )
+        self._newest: LruMap[tuple[str, str], str] = LruMap(bound_bytes, bound=bound)
+        self._killed: LruMap[str, bool] = LruMap(bound_bytes, bound=bound)
 
     def of(self, key: CheckpointKey) -> str | None:
         """The epoch this process last saw or gave a checkpoint."""
@@ -134,10 +44,14 @@ class Epochs:
     def remember(self, key: CheckpointKey, epoch: str) -> None:
         """Note the epoch of a checkpoint that was read or written."""
         self._by_key.put(key, epoch)
-        others = [other for other in self.used(key.thread_id) if other != epoch]
-        self._used.put(key.thread_id, (epoch, *others[: _EPOCHS_OF_A_THREAD - 1]))
+        known = self.used(key.thread_id)
+        if not known or known[0] != epoch:  # mostly it is the same one, and counted as used by now
+            others = [other for other in known if other != epoch]
+            self._used.put(key.thread_id, (epoch, *others[: _EPOCHS_OF_A_THREAD - 1]))
         place = (key.thread_id, key.checkpoint_ns)
-        self._newest.put(place, max(key.checkpoint_id, self._newest.get(place) or ""))
+        newest = self._newest.get(place)
+        if newest is None or key.checkpoint_id > newest:
+            self._newest.put(place, key.checkpoint_id)
 
     def latest(self, thread_id: str) -> str | None:
         """The epoch this process last used in a thread, if it is not known to be dead."""
@@ -170,8 +84,8 @@ class Epochs:
 class Runs:
     """Runs of threads: those that are known to be deleted, or those this process wrote for."""
 
-    def __init__(self, bound: int = 65_536) -> None:
-        self._items: LruMap[tuple[str, str], bool] = LruMap(bound)
+    def __init__(self, bound: int = _ENTRIES, bound_bytes: int = _BYTES) -> None:
+        self._items: LruMap[tuple[str, str], bool] = LruMap(bound_bytes, bound=bound)
 
     def __contains__(self, run: tuple[str, str]) -> bool:
         return run in self._items
@@ -206,7 +120,10 @@ class Manifest:
         """About what it takes."""
         refs = [*self.blobs.values(), *(base.ref for base in self.bases.values() if base.ref)]
         parts = sum(1 + ref.depth for ref in refs) + len(self.versions)
-        return parts * _REF_BYTES
+        texts = [*self.versions, *self.versions.values()]  # the names of all its channels
+        for base in self.bases.values():
+            texts += [base.identity, base.frame, base.value_type]
+        return parts * _REF_BYTES + _texts_bytes(texts)
 
 
 class Manifests:
@@ -217,11 +134,11 @@ class Manifests:
         times: How many times of ingestion are remembered.
     """
 
-    def __init__(self, bound: int = 32 * 1024 * 1024, times: int = 65_536) -> None:
-        self._items: ByteLru[CheckpointKey, Manifest] = ByteLru(
-            bound, lambda manifest: manifest.size_bytes
+    def __init__(self, bound: int = 32 * 1024 * 1024, times: int = _ENTRIES) -> None:
+        self._items: LruMap[CheckpointKey, Manifest] = LruMap(
+            bound, size_of=lambda manifest: manifest.size_bytes
         )
-        self._ingested: LruMap[str, int] = LruMap(times)
+        self._ingested: LruMap[str, int] = LruMap(_BYTES, bound=times)
 
     def remember(
         self,
@@ -291,3 +208,7 @@ class Manifests:
         manifest = self.of(parent, epoch)
         known = None if manifest is None else manifest.versions.get(channel)
         return known is not None and type(known) is type(version) and known == version
+
+
+def _texts_bytes(texts: Iterable[object]) -> int:
+    return sum(map(getsizeof, texts))

@@ -12,18 +12,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from . import _kql
 from ._clock import format_ticks
 from ._memory import Memory
 from ._overlay import Unconfirmed
 from ._transport import Table
-from ._writer import Intake, Writer
-from .errors import BackpressureError, KustoCheckpointError, SaverClosedError
+from ._writer import Intake, Writer, copy_of
+from .errors import BackpressureError, SaverClosedError
 from .options import SaverOptions
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class Commits:
         self._query = query
         self._intake = Intake(options.intake_bytes, options.intake_timeout)
         self._running: dict[asyncio.Task[None], _Commit] = {}
-        self._background: set[asyncio.Task[None]] = set()
+        self._asking: asyncio.Task[int] | None = None
         self._confirming = asyncio.Lock()
         self._closing = False
 
@@ -115,11 +116,17 @@ class Commits:
 
     def _keep_failure(self, what: str, task: asyncio.Task[None]) -> None:
         if task.cancelled():  # `asyncio.run` cancels every task before it closes the loop
-            logger.error("%s was not written: the event loop ended", what)
-            self._memory.add_failure(what, loop_lost=True)
+            self._note_lost_with_the_loop(what)
         elif (error := task.exception()) is not None:
-            logger.error("%s was not written: %s", what, error)
-            self._memory.add_failure(f"{what}: {error}")
+            self._note_lost(what, str(error))
+
+    def _note_lost(self, what: str, why: str) -> None:
+        logger.error("%s was not written: %s", what, why)
+        self._memory.add_failure(f"{what}: {why}")
+
+    def _note_lost_with_the_loop(self, what: str) -> None:
+        logger.error("%s was not written: the event loop ended", what)
+        self._memory.add_failure(what, loop_lost=True)
 
     def raise_failures(self) -> None:
         """Raise what failed in the background since the last call."""
@@ -131,11 +138,22 @@ class Commits:
         """Give back the room of something admitted that was not committed after all."""
         self._intake.release(size_bytes)
 
+    @contextmanager
+    def undoing(self, size_bytes: int, undo: Callable[[], None]) -> Iterator[None]:
+        """What happens between admission and `run`: if it fails, room and memory are as before."""
+        try:
+            yield
+        except BaseException:
+            self.release(size_bytes)
+            undo()
+            raise
+
     async def admit(self, size_bytes: int) -> None:
-        """Wait for room in the intake and the overlay.
+        """Wait for room in the intake and the overlay, `intake_timeout` in all.
 
         Raises:
-            BackpressureError: There was none for `intake_timeout`.
+            BackpressureError: There was none for so long.
+            ServiceError: Kusto did not say which rows of the full overlay it shows.
             SaverClosedError: The saver was closed meanwhile; no drain waits for what comes now.
         """
         if self._intake.has_room(size_bytes) and not self._overlay_is_full(size_bytes):
@@ -150,15 +168,13 @@ class Commits:
         overlay, bound = self._memory.overlay, self._options.overlay_bytes
         full = overlay.size_bytes > bound // 2 or len(overlay) > _CONFIRM_FROM_ROWS
         if full and not self._confirming.locked():
-            task = asyncio.get_running_loop().create_task(self._confirm_quietly())
-            self._background.add(task)
-            task.add_done_callback(self._background.discard)
+            self._ask()
 
     async def _take_room(self, size_bytes: int) -> None:
+        deadline = asyncio.get_running_loop().time() + self._options.intake_timeout
         await self._intake.admit(size_bytes)
         try:
-            if self._overlay_is_full(size_bytes):
-                await self._make_room(size_bytes)
+            await self._make_room(size_bytes, deadline)
             if self._closing:
                 raise SaverClosedError
         except BaseException:
@@ -169,26 +185,28 @@ class Commits:
         held = self._memory.overlay.size_bytes
         return bool(held) and held + size_bytes > self._options.overlay_bytes
 
-    async def _make_room(self, size_bytes: int) -> None:
+    async def _make_room(self, size_bytes: int, deadline: float) -> None:
         """Ask Kusto what it shows by now until the overlay has room."""
         overlay, loop = self._memory.overlay, asyncio.get_running_loop()
-        deadline = loop.time() + self._options.intake_timeout
-        while self._overlay_is_full(size_bytes):
-            if await self.confirm():
-                continue
-            if loop.time() > deadline:
+        while self._overlay_is_full(size_bytes) and not self._closing:
+            if loop.time() >= deadline:
                 raise BackpressureError(
                     f"{overlay.size_bytes} bytes are acknowledged but not visible in Kusto after"
                     f" {self._options.intake_timeout:g} s; raise overlay_bytes, or look at why"
                     " ingested rows do not show"
                 )
-            await asyncio.sleep(_CONFIRM_PAUSE_SECONDS)
+            asked = self._ask()
+            # Others may wait for the same answer, and it serves whoever comes after this gave up.
+            await asyncio.wait([asked], timeout=deadline - loop.time())
+            if asked.done() and not _dropped(asked):
+                await asyncio.sleep(min(_CONFIRM_PAUSE_SECONDS, max(0.0, deadline - loop.time())))
 
-    async def _confirm_quietly(self) -> None:
-        try:
-            await self.confirm()
-        except KustoCheckpointError as error:  # the next put that needs the room raises it
-            logger.warning("could not ask which rows are visible: %s", error)
+    def _ask(self) -> asyncio.Task[int]:
+        """Confirm for whoever needs room: all share one task, which nobody's leaving ends."""
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.get_running_loop().create_task(self.confirm())
+            self._asking.add_done_callback(_log_failure)
+        return self._asking
 
     async def confirm(self, expired_before: int = 0) -> int:
         """Ask which acknowledged rows are visible, and drop those; give their number.
@@ -249,22 +267,41 @@ class Commits:
         left = dict(self._running)
         for task, commit in left.items():
             task.remove_done_callback(commit.listener)
-            self._memory.add_failure(
-                f"{commit.what}: not acknowledged within {self._options.close_timeout:g} s"
+            self._note_lost(
+                commit.what, f"not acknowledged within {self._options.close_timeout:g} s"
             )
         await self._writer.aclose()
-        for task in [*left, *self._background]:
+        ended: list[asyncio.Task[Any]] = [*left]
+        if self._asking is not None:
+            ended.append(self._asking)
+        for task in ended:
             task.cancel()
-        await asyncio.gather(*left, *self._background, return_exceptions=True)
+        await asyncio.gather(*ended, return_exceptions=True)
 
     def abandon(self) -> None:
         """Give up a core whose event loop is gone; called from outside of it."""
         for commit in list(self._running.values()):
             commit.undo()
             if self._options.write_mode == "buffered":
-                self._memory.add_failure(commit.what, loop_lost=True)
+                self._note_lost_with_the_loop(commit.what)
             else:
                 logger.warning(
                     "the event loop ended during %s; its outcome is unknown", commit.what
                 )
         self._running.clear()
+
+
+def _dropped(asked: asyncio.Task[int]) -> int:
+    """How many rows an answer let go of; raises what the question failed with."""
+    if asked.cancelled():  # the saver is being closed
+        return 0
+    error = asked.exception()
+    if error is not None:
+        raise copy_of(error)
+    return asked.result()
+
+
+def _log_failure(asked: asyncio.Task[int]) -> None:
+    """Tell of a question that failed; a put that waits for the answer raises it, too."""
+    if not asked.cancelled() and (error := asked.exception()) is not None:
+        logger.warning("could not ask which rows are visible: %s", error)

@@ -125,16 +125,18 @@ def check_text(name: str, value: Any) -> str:
     """
     if not isinstance(value, str):
         raise InvalidConfigError(f"{name} must be text, not {type(value).__name__}")
+    # A subclass may hash, compare and print as it likes.
+    text = value if type(value) is str else str.__str__(value)
     try:
-        size = len(value) if value.isascii() else len(value.encode())
+        size = len(text) if text.isascii() else len(text.encode())
     except UnicodeEncodeError:
         raise InvalidConfigError(
-            f"{name} {value[:100]!r} holds a lone surrogate, which no text column can hold;"
+            f"{name} {text[:100]!r} holds a lone surrogate, which no text column can hold;"
             " decode it properly first"
         ) from None
     if size > MAX_ID_BYTES:
         raise InvalidConfigError(f"{name} has {size} bytes, more than {MAX_ID_BYTES}; shorten it")
-    return value
+    return text
 
 
 def as_config(key: CheckpointKey) -> dict[str, Any]:

@@ -17,9 +17,9 @@ from functools import partial
 from typing import Any
 
 from . import _kql
-from ._caches import LruMap
 from ._clock import TICKS_PER_DAY, ticks_from_unix_ns
 from ._commits import Commits
+from ._lru import LruMap
 from ._memory import Memory
 from ._pending_writes import PendingWrite, WriteSubmission
 from ._queries import Queries
@@ -40,6 +40,7 @@ from .options import SaverOptions
 
 logger = logging.getLogger(__name__)
 
+_LOST_BLOBS_BYTES = 4 * 1024 * 1024  # more than ten thousand ids of ours
 _EXPIRED_AFTER_TICKS = TICKS_PER_DAY  # far less than any retention, far more than any delay
 
 
@@ -65,7 +66,7 @@ class Core:
             else None
         )
         self._blob_answers: dict[str, asyncio.Future[None]] = {}
-        self._lost_blobs: LruMap[str, bool] = LruMap(10_000)
+        self._lost_blobs: LruMap[str, bool] = LruMap(_LOST_BLOBS_BYTES)
         self._opening = asyncio.Lock()
         self.reading_policies = asyncio.Lock()
         """Held by who asks how long Kusto keeps what; the others wait for that answer."""
@@ -192,7 +193,7 @@ class Core:
             memory.overlay.remove(identities)
             memory.manifests.forget(key)
 
-        try:
+        with self._commits.undoing(total, undo):
             needed = self._submit_blobs(plan, blob_rows, request.reused)
             for copy, size in zip(plan.copies, sizes, strict=True):
                 memory.overlay.add_blob(copy, size)
@@ -201,12 +202,8 @@ class Core:
             memory.remember_values(request, plan, stored, missed)
             if request.on_submitted is not None:
                 request.on_submitted(stored)
-        except BaseException:
-            self._commits.release(total)
-            undo()
-            raise
-        memory.epochs.remember(key, plan.row.epoch)
-        self._remember_run(key, request.run_id)
+            memory.epochs.remember(key, plan.row.epoch)
+            self._remember_run(key, request.run_id)
         framed = len(plan.bases) + sum(copy.ref.base is not None for copy in plan.copies)
         self.stats.add("blobs_stored", len(plan.copies))
         self.stats.add("blobs_reused", len(request.reused))
@@ -306,15 +303,19 @@ class Core:
         total = sum(map(len, rows))
         await self._commits.admit(total)
         overlay, identity = self.memory.overlay, submission.submission_id
-        overlay.add_writes(submission, total, len(rows))
-        self._remember_run(request.key, request.run_id)
 
         async def send() -> None:
             await self._writer.submit(WRITES, rows)
             self._acknowledge([identity])
 
+        def undo() -> None:
+            overlay.remove([identity])
+
+        with self._commits.undoing(total, undo):
+            overlay.add_writes(submission, total, len(rows))
+            self._remember_run(request.key, request.run_id)
         what = f"{len(writes)} writes of task {request.task_id} of thread {request.key.thread_id!r}"
-        await self._commits.run(send, lambda: overlay.remove([identity]), total, what)
+        await self._commits.run(send, undo, total, what)
 
     async def _epoch_for_writes(self, key: CheckpointKey) -> str:
         """The epoch of a checkpoint that may not be there yet.
@@ -385,11 +386,8 @@ class Core:
         )
         rows = stone.to_rows()
         total = sum(map(len, rows))
-        await self._commits.admit(total)
-        overlay.add_tombstone(stone, total, len(rows))
         deaths = Deaths.of([stone])
-        memory.epochs.kill(deaths.epochs)
-        memory.dead_runs.add(deaths.runs)
+        await self._commits.admit(total)
 
         async def send() -> None:
             await self._writer.submit(TOMBSTONES, rows)
@@ -401,6 +399,10 @@ class Core:
             memory.epochs.revive(deaths.epochs)
             memory.dead_runs.discard(deaths.runs)
 
+        with self._commits.undoing(total, undo):
+            overlay.add_tombstone(stone, total, len(rows))
+            memory.epochs.kill(deaths.epochs)
+            memory.dead_runs.add(deaths.runs)
         await self._commits.run(send, undo, total, f"{reason} of thread {thread_id!r}")
 
     def _acknowledge(self, identities: Sequence[str]) -> None:

@@ -11,15 +11,15 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ._caches import LruMap
 from ._chain import load_chain, winners
 from ._core import Core
+from ._lru import LruMap
 from ._rows import CheckpointKey
 
 logger = logging.getLogger(__name__)
 
 _ON_PURPOSE = ("fork", "update")
-_REMEMBERED = 10_000
+_REMEMBERED_BYTES = 8 * 1024 * 1024  # in each list that is being read
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class ForkWatch:
 
     def __init__(self, told: LruMap[CheckpointKey, bool]) -> None:
         self._told = told
-        self._children: LruMap[CheckpointKey, str] = LruMap(_REMEMBERED)
+        self._children: LruMap[CheckpointKey, str] = LruMap(_REMEMBERED_BYTES)
 
     def see(self, key: CheckpointKey, parent_id: str, source: object) -> Fork | None:
         """Note a checkpoint; give the fork it completes."""

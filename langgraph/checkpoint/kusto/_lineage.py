@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from sys import getsizeof
 
-from ._caches import LruMap
 from ._clock import TICKS_PER_SECOND, ticks_of_id
+from ._lru import LruMap
 from ._rows import CheckpointKey
 
 _BOUND = 16_384
+_BOUND_BYTES = 16 * 1024 * 1024
+_CHANNEL_BYTES = 100  # what a time takes beside the name of its channel
 _SLACK_TICKS = 3_600 * TICKS_PER_SECOND  # clocks
 UNKNOWN_AGE = 0
 """As old as can be: whoever relies on it has to ask Kusto."""
@@ -28,6 +31,11 @@ class Lineage:
     """Channel -> when the oldest was ingested of this checkpoint and the ancestors that a child
     without a value of the channel needs: down to a value, to where the channel was first written,
     or to the root."""
+
+    @property
+    def size_bytes(self) -> int:
+        """About what it takes."""
+        return sum(getsizeof(channel) + _CHANNEL_BYTES for channel in self.since)
 
     def lacks(self, channels: Collection[str]) -> list[str]:
         """Channels it knows nothing of."""
@@ -48,8 +56,10 @@ NOTHING = Lineage({})
 class Lineages:
     """Lineages of recent checkpoints; least recently used out first."""
 
-    def __init__(self, bound: int = _BOUND) -> None:
-        self._items: LruMap[CheckpointKey, Lineage] = LruMap(bound)
+    def __init__(self, bound: int = _BOUND, bound_bytes: int = _BOUND_BYTES) -> None:
+        self._items: LruMap[CheckpointKey, Lineage] = LruMap(
+            bound_bytes, bound=bound, size_of=lambda lineage: lineage.size_bytes
+        )
 
     def of(self, key: CheckpointKey) -> Lineage | None:
         """What is known of a checkpoint."""

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Container, Mapping
 from dataclasses import replace
+from sys import getsizeof
 from typing import Any
 
-from ._caches import ByteLru, Epochs, LruMap, Manifests, Runs
+from ._caches import Epochs, Manifests, Runs
 from ._clock import HybridClock
 from ._frames import Base, KnownBase, base_of
 from ._lineage import Lineages
+from ._lru import LruMap
 from ._overlay import Overlay
 from ._requests import PutRequest
 from ._retention import YOUNG_TICKS, Retention
@@ -23,10 +25,14 @@ from ._values import BlobRef, Encoded
 from .errors import KustoCheckpointError, LoopLostError, WriteFailedError
 from .options import SaverOptions
 
-_FAILURES_KEPT = 100
-_FORKS_TOLD = 10_000
+# Their number is bounded by the intake: a call raises what is kept before it adds to the intake.
+_FAILURE_BYTES = 16 * 1024 * 1024
+_FAILURES_SHOWN = 3
+_SHOWN_CHARS = 500  # of each: ids may have 65,536
+_FORKS_TOLD_BYTES = 8 * 1024 * 1024
 _FRAME_BYTES = 8 * 1024 * 1024  # frames of values that may not change for some steps
 _OWN_RUNS = 8_192  # all that wrote something not visible yet, and then some
+_OWN_RUNS_BYTES = 4 * 1024 * 1024
 
 
 class Memory:
@@ -43,14 +49,17 @@ class Memory:
         self.overlay = Overlay()
         self.epochs = Epochs()
         self.dead_runs = Runs()
-        self.own_runs = Runs(_OWN_RUNS)
+        self.own_runs = Runs(_OWN_RUNS, _OWN_RUNS_BYTES)
         self.manifests = Manifests()
-        self.base_bytes: ByteLru[str, bytes] = ByteLru(base_bytes, len)
-        self.frames: ByteLru[str, Encoded] = ByteLru(_FRAME_BYTES, lambda frame: len(frame.payload))
+        self.base_bytes: LruMap[str, bytes] = LruMap(base_bytes, size_of=len)
+        self.frames: LruMap[str, Encoded] = LruMap(
+            _FRAME_BYTES, size_of=lambda frame: len(frame.payload) + len(frame.value_type)
+        )
         self.lineages = Lineages()
         self.retention = Retention()
-        self.forks_told: LruMap[CheckpointKey, bool] = LruMap(_FORKS_TOLD)
+        self.forks_told: LruMap[CheckpointKey, bool] = LruMap(_FORKS_TOLD_BYTES)
         self._failures: list[str] = []
+        self._failure_bytes = 0
         self._failures_dropped = 0
         self._loop_lost = False
 
@@ -165,12 +174,14 @@ class Memory:
         self.manifests.remember(key, blobs, request.versions, bases, epoch)
 
     def add_failure(self, text: str, *, loop_lost: bool = False) -> None:
-        """Keep a failure nobody waits for."""
+        """Keep a failure nobody waits for, which was logged; only its text is bounded here."""
         self._loop_lost = self._loop_lost or loop_lost
-        if len(self._failures) < _FAILURES_KEPT:
-            self._failures.append(text)
-        else:
+        size = getsizeof(text)
+        if self._failures and self._failure_bytes + size > _FAILURE_BYTES:
             self._failures_dropped += 1
+            return
+        self._failures.append(text)
+        self._failure_bytes += size
 
     def take_failures(self) -> KustoCheckpointError | None:
         """Give everything that failed unheard as one error, once."""
@@ -179,16 +190,26 @@ class Memory:
         failures, self._failures = self._failures, []
         dropped, self._failures_dropped = self._failures_dropped, 0
         lost, self._loop_lost = self._loop_lost, False
-        shown = "; ".join(failures[:3]) + ("; ..." if len(failures) + dropped > 3 else "")
+        self._failure_bytes = 0
         count = len(failures) + dropped
+        shown = "; ".join(map(_shortened, failures[:_FAILURES_SHOWN]))
+        if count > _FAILURES_SHOWN:
+            shown += "; ..."
+        if dropped:
+            failures.append(f"and {dropped} more, which the log names")
         if lost:
             return LoopLostError(
                 f"the event loop this saver lived on was closed with {count} writes not"
                 f" acknowledged: {shown}; await saver.flush() or leave `async with` before the"
-                " loop ends"
+                " loop ends",
+                failures,
             )
         return WriteFailedError(
             f"{count} accepted writes were not written: {shown}; Kusto lacks them, run the thread"
             " again from its last checkpoint",
             failures,
         )
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}..."

@@ -71,6 +71,17 @@ class Home:
         """Whether the saver was closed."""
         return self._closed
 
+    def check_process(self) -> None:
+        """See to it that this is not a child of the process that made the saver.
+
+        Before any lock is asked for: threads of the parent may hold it, in the child for ever.
+
+        Raises:
+            ForkedProcessError: It is one.
+        """
+        if os.getpid() != self._pid:
+            raise ForkedProcessError
+
     async def run(self, work: Work[T]) -> T:
         """Await `work(core)` on the core's loop, wherever the caller is."""
         loop, core = self._settle(asyncio.get_running_loop())
@@ -138,8 +149,7 @@ class Home:
         self, current: asyncio.AbstractEventLoop | None
     ) -> tuple[asyncio.AbstractEventLoop, Core]:
         """Find the living core, or make one; `current` is where it may live."""
-        if os.getpid() != self._pid:
-            raise ForkedProcessError
+        self.check_process()
         with self._lock:
             if self._closed:
                 raise SaverClosedError

@@ -384,6 +384,7 @@ class KustoSaverBase(BaseCheckpointSaver[str]):
         metadata: CheckpointMetadata,
         new_versions: ChannelVersions,
     ) -> PutRequest:
+        self._home.check_process()  # a put looks into the memory before it goes to the core
         return put_request(
             self.serde,
             self._memory,

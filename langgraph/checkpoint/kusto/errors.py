@@ -110,6 +110,11 @@ class OwnLoopError(SaverUsageError):
 class LoopLostError(SaverUsageError):
     """The event loop the saver lived on is gone, and rows it had accepted with it."""
 
+    def __init__(self, message: str, failures: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.failures = tuple(failures)
+        """As those of `WriteFailedError`."""
+
 
 class ForkedProcessError(SaverUsageError):
     """The saver was inherited through `fork`; its connections and threads were not."""
@@ -249,4 +254,8 @@ class WriteFailedError(KustoCheckpointError):
     def __init__(self, message: str, failures: Sequence[str] = ()) -> None:
         super().__init__(message)
         self.failures = tuple(failures)
-        """One line for each `put` or `put_writes` that is lost, with its cause."""
+        """One line for each call whose rows are lost, with its cause.
+
+        All of them up to 16 MiB of text, then a last line that counts the others. The log has each
+        at ERROR.
+        """

@@ -94,7 +94,7 @@ class SaverOptions:
     """Values kept so that the next ones can be stored as what changed since; with 0 none are."""
 
     intake_timeout: float = 60.0
-    """How long `put` waits for room before it raises `BackpressureError`."""
+    """How long `put` waits for room, of both kinds in all, before it raises `BackpressureError`."""
 
     max_in_flight: int = 8
     """Ingest requests at a time; Kusto takes 6 per core of the whole cluster (12 on 2 cores)."""
