@@ -97,6 +97,17 @@ def most(fits: Callable[[int], bool], step: int) -> int:
 
 
 @cache
+def most_references() -> int:
+    """How many references stay in a row."""
+    return most(
+        lambda count: isinstance(
+            plan_checkpoint(make_parts(reused=references(count)), counter()).row.blobs, Mapping
+        ),
+        100,
+    )
+
+
+@cache
 def copies(text: str) -> dict[str, Any]:
     """The copies for people who write KQL, filled up to the last byte, with all left-out names."""
     large = {text[:90] + str(number): text[:4_096] for number in range(300)}
@@ -118,12 +129,7 @@ def test_everything_at_its_bound_at_once(character: str) -> None:
         ),
         1,
     )
-    listed = most(
-        lambda count: isinstance(
-            plan_checkpoint(make_parts(reused=references(count)), counter()).row.blobs, Mapping
-        ),
-        100,
-    )
+    listed = most_references()
     plan = check_plan(
         make_parts(
             key=CheckpointKey(text, text, text),
@@ -375,7 +381,7 @@ def test_the_size_of_json_inside_json(values: dict[str, Encoded]) -> None:
 
     assert _rows._is_over(text, size - 1)
     assert not _rows._is_over(text, size)
-    assert not _rows._is_over(text, 2 * len(text))
+    assert _rows._is_over(text, 2 * len(text)) is False
 
 
 @given(refs_strategy)

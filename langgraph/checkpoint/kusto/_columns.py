@@ -68,9 +68,8 @@ def _shortened(names: list[str]) -> list[str]:
     shown: list[str] = []
     for name in (name[:_LEFT_OUT_CHARS] for name in names[:_LEFT_OUT_NAMES]):
         room -= len(orjson.dumps(name)) + len(",")
-        if room < 0:
-            break
-        shown.append(name)
+        if room >= 0:
+            shown.append(name)
     return shown
 
 

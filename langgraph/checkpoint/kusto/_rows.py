@@ -182,7 +182,7 @@ class CheckpointPlan:
     row: StoredCheckpoint
     copies: tuple[BlobCopy, ...]
     row_json: bytes
-    riding: Mapping[str, Encoded] = field(default_factory=dict)
+    riding: Mapping[str, Encoded]
     """The values that ride in the row."""
 
     @property
