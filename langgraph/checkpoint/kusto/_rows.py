@@ -221,7 +221,8 @@ class _Spill:
         if not inside:
             return row
         name = max(inside, key=lambda item: inside[item].chars)
-        return replace(row, **{name: self.add(None, inside[name])})
+        spilled: dict[str, Any] = {name: self.add(None, inside[name])}
+        return replace(row, **spilled)
 
 
 def plan_checkpoint(parts: CheckpointParts, new_blob_id: Callable[[], str]) -> CheckpointPlan:
