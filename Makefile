@@ -25,7 +25,7 @@ environment:
 demo: environment  ## an agent is killed and resumes, against a local server: no cluster, no keys
 	@$(BIN)/python examples/demo.py
 
-test: environment  ## everything that needs no cluster, then a rehearsal of test-integration
+test: environment  ## unit, integration, faults, conformance and more, without a cluster, then a rehearsal of test-integration; no campaigns
 	@env -u KUSTO_CLUSTER_URI -u KUSTO_DATABASE -u KUSTO_TEST_CREATE $(BIN)/python -m pytest $(ARGS)
 
 test-unit: environment  ## the pure tests, a few seconds

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from shared.places import Place
 from shared.steps import cancelled_at, held_by, ours
-from shared.threads import Chain, config_of, listed, noise, values_of
+from shared.threads import Chain, config_of, listed, listed_ids, noise, values_of
 
 from langgraph.checkpoint.kusto import AsyncKustoSaver, KustoSaver, errors
 from langgraph.checkpoint.kusto._transport import SdkTransport, parse_endpoint
@@ -46,10 +46,13 @@ CALLS: dict[str, Work] = {
     "delete run": lambda saver, chain: saver.adelete_for_runs([chain.thread_id]),
     "delete checkpoint": lambda saver, chain: saver.adelete_checkpoint(chain.config),
     "prune": lambda saver, chain: saver.aprune([chain.thread_id], strategy="delete"),
+    "keep latest": lambda saver, chain: saver.aprune([chain.thread_id], strategy="keep_latest"),
     "copy": lambda saver, chain: saver.acopy_thread(chain.thread_id, f"{chain.thread_id} copy"),
     "history": lambda saver, chain: saver.aget_delta_channel_history(
         config=chain.config, channels=["n"]
     ),
+    "forks": lambda saver, chain: saver.afind_forks(chain.place),
+    "setup": lambda saver, _: saver.asetup(),
     "flush": put_and_flush,
 }
 DELETES = ("delete", "delete run", "delete checkpoint", "prune")
@@ -83,6 +86,8 @@ async def test_a_call_may_be_cancelled_at_every_await(
         step += 1
         before, chain = Chain(other, new_thread()), Chain(saver, "")
         chain.thread_id = before.thread_id
+        if call == "keep latest":
+            await before.step(n=-1)
         chain.config = await before.step({"run_id": chain.thread_id}, n=0)
         chain.values, chain.versions = dict(before.values), dict(before.versions)
 
@@ -110,6 +115,10 @@ async def assert_whole_or_absent(
     assert mine.checkpoint["channel_values"] in (effects[-1:] if done else effects)
     whole = [("task", "a", 1), ("task", "b", 2)] if call == "writes" else []
     assert mine.pending_writes in ([whole] if done else [[], whole])
+    if call == "keep latest":
+        kept = await listed_ids(saver, chain.place)
+        assert kept == await listed_ids(other, chain.place)
+        assert len(kept) == 1 or (len(kept) == 2 and not done)
 
 
 async def test_a_cancellation_that_comes_with_the_answer_is_not_lost(place: Place) -> None:
@@ -141,6 +150,25 @@ async def test_the_first_call_may_be_cancelled_while_it_connects(
         assert found == await async_saver().aget_tuple(chain.place)
         assert cancelled or found is not None
     assert step > 1
+
+
+@pytest.mark.parametrize("answered", [False, True], ids=["waiting", "answered"])
+async def test_a_setup_that_creates_may_be_cancelled_at_every_await(
+    async_saver: AsyncSavers, new_thread: NewThread, answered: bool
+) -> None:
+    saver = async_saver()
+    step, cancelled = 0, True
+    while cancelled:
+        step += 1
+        work = partial(saver.setup, create=True)
+        cancelled = await cancelled_at(step, work, answered=answered)
+        assert await held_by(saver) == {}, f"await {step}"
+    assert step > 10  # a request for each command, or almost
+
+    chain = Chain(saver, new_thread())
+    await chain.step(n=1)
+    assert await values_of(async_saver(), chain.place) == {"n": 1}
+    await async_saver().setup()
 
 
 @pytest.mark.parametrize("answered", [False, True], ids=["waiting", "answered"])

@@ -15,6 +15,7 @@ import anyio
 import anyio.to_thread
 import orjson
 import pytest
+from langgraph.checkpoint.base import CheckpointTuple
 from shared.delays import DelayingTransport
 from shared.places import Place
 from shared.processes import ROOT, Child, child_environment
@@ -110,6 +111,53 @@ def test_64_threads_share_one_saver(sync_saver: SyncSavers, new_thread: NewThrea
     assert [len(list(saver.list(config_of(name)))) for name in names] == [2] * 64
     saver.flush()
     assert asyncio.run(held_by(saver)) == {}
+
+
+async def test_500_coroutines_and_64_threads_share_one_saver(
+    sync_saver: SyncSavers, new_thread: NewThread
+) -> None:
+    """All at once, each on a thread of its own and on one checkpoint of all."""
+    saver, together = sync_saver(), threading.Barrier(65)
+    common = await Chain(saver, new_thread()).step(common=True)
+    names = [new_thread() for _ in range(564)]
+
+    def values(number: int) -> dict[str, Any]:
+        return {"number": number, "large": noise(40_000 if number % 20 == 0 else 10, number)}
+
+    def check(found: CheckpointTuple | None, number: int) -> None:
+        assert found is not None
+        assert found.checkpoint["channel_values"] == values(number)
+        assert found.pending_writes == [("task", "a", number)]
+
+    async def live(number: int) -> None:
+        chain = Chain(saver, names[number])
+        stored = await chain.step(**values(number))
+        await saver.aput_writes(stored, [("a", number)], "task")
+        await saver.aput_writes(common, [("a", number)], f"task {number:03}")
+        check(await saver.aget_tuple(chain.place), number)
+
+    def work(number: int) -> None:
+        together.wait(30)
+        config = config_of(names[number])
+        stored = saver.put(config, new_checkpoint(values(number)), {"step": 0}, {})
+        saver.put_writes(stored, [("a", number)], "task")
+        saver.put_writes(common, [("a", number)], f"task {number:03}")
+        check(saver.get_tuple(config), number)
+
+    loop = asyncio.get_running_loop()
+    with ThreadPoolExecutor(65) as pool:
+        threads = [loop.run_in_executor(pool, work, number) for number in range(500, 564)]
+        await loop.run_in_executor(pool, together.wait, 30)
+        await asyncio.gather(*threads, *[live(number) for number in range(500)])
+
+    other = sync_saver()
+    for reader in (saver, other):
+        found = await reader.aget_tuple(common)
+        assert found is not None
+        assert found.pending_writes == [(f"task {n:03}", "a", n) for n in range(564)]
+    for number in range(0, 564, 7):
+        check(await other.aget_tuple(config_of(names[number])), number)
+    assert await held_by(saver) == {}
 
 
 # -- closing -------------------------------------------------------------------------------------

@@ -133,6 +133,15 @@ def test_every_blob_row_tells_where_it_belongs() -> None:
     }
 
 
+def test_the_blob_row_of_a_part_names_no_channel() -> None:
+    plan = plan_checkpoint(make_parts(metadata=raw(400_000)), counter())
+    (copy,) = plan.copies
+    (line,) = copy.to_rows()
+    body = orjson.loads(bytes(line))
+
+    assert (body["channel"], body["version"]) == ("", "")
+
+
 # -------------------------------------------------------------------------------------- one channel
 
 NAMES = ["messages", "", "a b", 'a"b', "a\\b", "a\nb", "\x01", "é", "漢", "🙂", "values", "refs"]

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from langgraph.checkpoint.kusto import _tombstones
+from langgraph.checkpoint.kusto._batch import MAX_BATCH_BYTES
 from langgraph.checkpoint.kusto._clock import format_ticks
 from langgraph.checkpoint.kusto._pending_writes import WriteSubmission
 from langgraph.checkpoint.kusto._rows import CheckpointKey
@@ -218,6 +219,18 @@ def test_the_row_of_dead_checkpoints_says_the_latest_time() -> None:
     items = [DeadCheckpoint("", str(number), "e1", NOW - number) for number in range(3)]
     (row,) = from_kusto(stone(*(item.to_item() for item in items), scope=CHECKPOINTS).to_rows())
     assert row["through"] == format_ticks(NOW)
+
+
+@pytest.mark.parametrize("character", ['"', "\\", "\x01", "漢", "a"])
+def test_the_longest_rows_fit_a_request(character: str) -> None:
+    text = character * (65_536 // len(character.encode()))
+    items = [DeadCheckpoint(text, text[:-1] + end, "e" * 33, NOW).to_item() for end in "abc"]
+
+    for scope, ids in ((CHECKPOINTS, tuple(items)), (RUNS, run_items([text] * 3))):
+        sent = Tombstone(text, "t1", scope, ids, NOW, "delete_thread")
+        rows = sent.to_rows()
+        assert max(map(len, rows)) <= MAX_BATCH_BYTES
+        assert tombstones_from_rows(from_kusto(rows)) == [sent]
 
 
 def test_one_item_over_the_bound_of_a_page_is_a_page() -> None:

@@ -63,6 +63,15 @@ def test_threads_compress_at_once() -> None:
     assert 0 < len(_values._compressors) <= _values._MOST_COMPRESSORS
 
 
+def test_a_compressor_too_many_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    most = _values._MOST_COMPRESSORS
+    kept = [_values.zstd.ZstdCompressor() for _ in range(most + 1)]
+    monkeypatch.setattr(_values, "_compressors", kept)
+
+    assert decode_value(encode_value("msgpack", b"x" * 1_000), "x") == b"x" * 1_000
+    assert len(kept) == most
+
+
 def test_a_compressor_keeps_nothing_of_the_value_before() -> None:
     """What is stored depends on the value alone, however it was compressed the time before."""
     words = b" ".join(b"%d" % (n * 7919) for n in range(400))

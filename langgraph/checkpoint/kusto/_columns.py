@@ -12,8 +12,12 @@ from typing import Any
 import orjson
 
 COPY_BYTES = 64 * 1024
+"""All of a copy, as JSON, with the names of what was left out."""
+
 _TEXT_CHARS = 4_096
 _LEFT_OUT_CHARS = 100
+_LEFT_OUT_NAMES = 100
+_LEFT_OUT_BYTES = 12 * 1024  # of COPY_BYTES, when something is left out
 _DECIMAL_BITS = 2_000
 _DEPTH = 12
 _LONG = 2**63
@@ -35,21 +39,38 @@ def _is_long(value: Any) -> bool:
 
 
 def _bounded(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Copy what fits; what does not is named under `_left_out`."""
+    """Copy what fits; what does not is named under `_left_out`, as many as have room."""
+    copy, left_out = _fitting(values, COPY_BYTES)
+    if left_out:
+        copy, left_out = _fitting(values, COPY_BYTES - _LEFT_OUT_BYTES)
+        copy["_left_out"] = _shortened(left_out)
+    return copy
+
+
+def _fitting(values: Mapping[str, Any], room: int) -> tuple[dict[str, Any], list[str]]:
+    """Copy entries while there is room; name the others."""
     copy: dict[str, Any] = {}
     left_out: list[str] = []
-    size = 0
     for key, value in values.items():
         name, plain = _name(key), _plain(value, 0)
-        item_size = len(orjson.dumps([name, plain]))
-        if size + item_size > COPY_BYTES:
+        size = len(orjson.dumps([name, plain]))  # no less than as an item of an object
+        if size > room:
             left_out.append(name)
         else:
             copy[name] = plain
-            size += item_size
-    if left_out:
-        copy["_left_out"] = [name[:_LEFT_OUT_CHARS] for name in left_out[:100]]
-    return copy
+            room -= size
+    return copy, left_out
+
+
+def _shortened(names: list[str]) -> list[str]:
+    """The first names, none of them long."""
+    room = _LEFT_OUT_BYTES - len('"_left_out":[]')
+    shown: list[str] = []
+    for name in (name[:_LEFT_OUT_CHARS] for name in names[:_LEFT_OUT_NAMES]):
+        room -= len(orjson.dumps(name)) + len(",")
+        if room >= 0:
+            shown.append(name)
+    return shown
 
 
 def _name(key: Any) -> str:

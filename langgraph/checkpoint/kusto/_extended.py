@@ -120,8 +120,9 @@ class ExtendedKustoSaverBase(KustoSaverBase):
     ) -> Mapping[str, DeltaChannelHistory]:
         """Read what delta channels are rebuilt from: the nearest value, and the writes since.
 
-        Follows parents, so only ancestors count. At most three requests, however long the chain,
-        unless the writes pass what one result may hold.
+        Follows parents, so only ancestors count. At most three requests for each 16 channels,
+        however long the chain; more where the writes pass what one result may hold, or an ancestor
+        is gone.
 
         Raises:
             IncompleteCheckpointError: An ancestor is not visible within `visibility_timeout`.

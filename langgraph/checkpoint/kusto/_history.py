@@ -1,4 +1,4 @@
-"""History: what LangGraph's delta channels are rebuilt from, in at most three requests.
+"""History: what LangGraph's delta channels are rebuilt from, in three requests for 16 channels.
 
 The chain of ancestors without payload, a second time in full when the thread forks, then the writes
 of the path together with the rows and blobs that hold the seeds. More are taken only by what passes

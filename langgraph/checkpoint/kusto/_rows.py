@@ -48,9 +48,13 @@ from .errors import UnknownCodecError
 Row = Mapping[str, Any]
 """One row of a query result, by column."""
 
+_ROW_BYTES = 4_000_000
+"""Longest row: one request has room for it (`_batch.MAX_BATCH_BYTES`)."""
+
 _CELL_CHARS = 480_000  # half of what a cell may hold
-# Sizes as they stand in the row: with ids of the greatest length, all in characters that JSON
-# escapes, everything at its bound stays under one request.
+# Sizes as they stand in the row. What stays in it always is under `_ROW_BYTES`: five ids of the
+# greatest length in characters that JSON escapes sixfold are 1,966,080; values, references and
+# their ids at most 1,200,000; the copies for people who write KQL 160,000.
 _INLINE_CELL_CHARS = 720_000
 _REFS_CHARS = 240_000  # Kusto splits `blob_ids` into a dynamic, whose bound is 1 MiB
 _VERSION_CHARS = 4_096  # of the copy for people who write KQL
@@ -178,7 +182,7 @@ class CheckpointPlan:
     row: StoredCheckpoint
     copies: tuple[BlobCopy, ...]
     row_json: bytes
-    riding: Mapping[str, Encoded] = field(default_factory=dict)
+    riding: Mapping[str, Encoded]
     """The values that ride in the row."""
 
     @property
@@ -210,12 +214,23 @@ class _Spill:
     def fit(self, value: Encoded) -> Encoded | BlobRef:
         return value if value.chars <= _CELL_CHARS else self.add(None, value)
 
+    def longest(self, row: StoredCheckpoint) -> StoredCheckpoint:
+        """Take the longer of the body and the metadata out of a row, if one is in there."""
+        parts = {"checkpoint": row.checkpoint, "metadata": row.metadata}
+        inside = {name: part for name, part in parts.items() if isinstance(part, Encoded)}
+        if not inside:
+            return row
+        name = max(inside, key=lambda item: inside[item].chars)
+        spilled: dict[str, Any] = {name: self.add(None, inside[name])}
+        return replace(row, **spilled)
+
 
 def plan_checkpoint(parts: CheckpointParts, new_blob_id: Callable[[], str]) -> CheckpointPlan:
     """Decide what rides in the row and what goes to blobs, and encode the row.
 
     Whatever the state, no cell passes Kusto's 1 MB and the row stays under one request: small
-    values ride within a budget, and every other part spills when it is over its own.
+    values ride within a budget, every other part spills when it is over its own, and of the body
+    and the metadata the longer one first, for as long as the row is over `_ROW_BYTES`.
     """
     spill = _Spill(parts, new_blob_id)
     chosen = choose_inline(
@@ -250,19 +265,23 @@ def plan_checkpoint(parts: CheckpointParts, new_blob_id: Callable[[], str]) -> C
         bases={} if isinstance(refs, BlobRef) else bases,
         source=str(parts.columns.get("source") or ""),
     )
-    needed = all_of_chains([*row.direct_refs(), *blobs.values(), *bases.values()])
     inline_cell = "" if isinstance(inline, BlobRef) else inline_json.decode()
-    row_json, total = _encode_row(row, inline_cell, needed, parts.columns)
+    outer = [*blobs.values(), *bases.values()]
+    row_json, total = _encode_row(row, inline_cell, outer, parts.columns)
+    while len(row_json) > _ROW_BYTES and (shorter := spill.longest(row)) is not row:
+        row = shorter
+        row_json, total = _encode_row(row, inline_cell, outer, parts.columns)
     return CheckpointPlan(replace(row, total_bytes=total), tuple(spill.copies), row_json, small)
 
 
 def _encode_row(
     row: StoredCheckpoint,
     inline_cell: str,
-    needed: Sequence[BlobRef],
+    outer: Sequence[BlobRef],
     columns: Mapping[str, Any],
 ) -> tuple[bytes, int]:
-    """Encode the row; give its size with that of all it needs, too."""
+    """Encode the row; give its size with that of all it and the channels need, too."""
+    needed = all_of_chains([*row.direct_refs(), *outer])
     blob_rows = sum(ref.chunks for ref in needed)
     body = orjson.dumps(
         {
