@@ -100,7 +100,8 @@ def test_the_hint_of_the_server_and_the_list_of_failures_are_kept() -> None:
 
 
 def test_the_message_is_all_that_is_printed() -> None:
-    assert str(WriteFailedError("x", ["a", "b"])) == "x"
+    for cls in (WriteFailedError, LoopLostError):
+        assert str(cls("x", ["a", "b"])) == "x"
     assert str(ServiceError(message="x", retry_after=2.0)) == "x"
 
 

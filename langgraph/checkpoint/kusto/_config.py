@@ -125,8 +125,7 @@ def check_text(name: str, value: Any) -> str:
     """
     if not isinstance(value, str):
         raise InvalidConfigError(f"{name} must be text, not {type(value).__name__}")
-    # A subclass may hash, compare and print as it likes.
-    text = value if type(value) is str else str.__str__(value)
+    text = str.__str__(value)  # a subclass may hash, compare and print as it likes
     try:
         size = len(text) if text.isascii() else len(text.encode())
     except UnicodeEncodeError:
