@@ -43,7 +43,7 @@ def read_place(config: Mapping[str, Any]) -> Place:
     """
     configurable = configurable_of(config)
     given = configurable.get("thread_id")
-    if type(given) is not str and isinstance(given, _CONTAINERS):
+    if isinstance(given, _CONTAINERS):
         raise InvalidConfigError(
             f"thread_id must be text, or a number or UUID that prints as it, not"
             f" {type(given).__name__}; pass the id alone"
@@ -64,7 +64,7 @@ def configurable_of(config: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return `config["configurable"]`; without one there is no thread id either."""
     check_dict("the config", config, 'pass {"configurable": {"thread_id": "<any non-empty text>"}}')
     configurable = config.get("configurable")
-    if type(configurable) is not dict and not isinstance(configurable, Mapping):
+    if not isinstance(configurable, Mapping):
         raise MissingThreadIdError
     return configurable
 
@@ -97,7 +97,7 @@ def check_dict(name: str, value: Any, remedy: str) -> Mapping[str, Any]:
     Raises:
         InvalidConfigError: It is something else.
     """
-    if type(value) is not dict and not isinstance(value, Mapping):  # the second takes its time
+    if not isinstance(value, Mapping):
         raise InvalidConfigError(f"{name} must be a dict, not {type(value).__name__}; {remedy}")
     return value
 
