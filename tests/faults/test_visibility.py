@@ -102,7 +102,10 @@ async def test_a_checkpoint_whose_values_are_not_visible_is_never_none(
             await other.aget_tuple(place)
         assert waited.value.retriable
         assert thread_id in str(waited.value)
-    assert other.stats()["incomplete_reads"] > 0
+    # How often a read is repeated in that time is up to the machine: never, on a busy one. Each
+    # asks twice, for the row and for what it lacks.
+    stats = other.stats()
+    assert stats["queries"] == 2 * (2 + stats["incomplete_reads"])
     assert [item.metadata["step"] for item in await listed(other, chain.place)] == [0]
     assert other.stats()["skipped_incomplete"] == 1
 
