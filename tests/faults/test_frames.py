@@ -31,9 +31,11 @@ def poison(saver: AsyncKustoSaver) -> None:
     """Change everything that values may be stored against to other bytes of the same length."""
     kept = saver._memory.base_bytes
     assert len(kept) > 0
-    for name in list(kept._items):
-        data = kept._items[name]
-        kept._items[name] = data[1:] + data[:1]
+    names = kept.keys()
+    for name in names:
+        data = kept.get(name)
+        assert data is not None
+        kept.put(name, data[1:] + data[:1])
 
 
 async def test_a_value_stored_against_a_wrong_base_is_an_error(
@@ -94,7 +96,7 @@ async def test_a_row_waits_for_a_base_that_is_under_way(
     await asyncio.to_thread(held.wait_hit, 10)
     second = Chain(saver, thread_id)
     second.config = {"configurable": {**chain.config["configurable"]}}
-    key = next(iter(saver._memory.manifests._items._items))
+    key = saver._memory.manifests._items.keys()[0]
     second.config["configurable"]["checkpoint_id"] = key.checkpoint_id
     child = asyncio.ensure_future(second.step(text=noise(50_000) + b"more"))
     await asyncio.sleep(0.1)

@@ -31,7 +31,10 @@ CALLS: dict[str, Call] = {
     "put on a parent": lambda saver: saver.aput(
         config_of("t", "", "1"), new_checkpoint({"a": 1}), {}, {"a": 1}
     ),
-    "put_writes": lambda saver: saver.aput_writes(config_of("t", "", "1"), [("a", 1)], "task"),
+    # Of a checkpoint that is about to be put; of others Kusto is asked.
+    "put_writes": lambda saver: saver.aput_writes(
+        config_of("t", "", new_checkpoint()["id"]), [("a", 1)], "task"
+    ),
     "get": lambda saver: saver.aget_tuple(config_of(THREAD)),
     "list": lambda saver: listed(saver, None),
     "delete": lambda saver: saver.adelete_thread(THREAD),

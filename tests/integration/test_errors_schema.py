@@ -30,7 +30,10 @@ CALLS: dict[str, Callable[[Any], Any]] = {
     BIG: lambda saver: saver.aput(
         config_of("t"), new_checkpoint({"a": noise(50_000)}), {}, {"a": 1}
     ),
-    WRITES: lambda saver: saver.aput_writes(config_of("t", "", "1"), [("a", 1)], "task"),
+    # Of a checkpoint that is about to be put; of others Kusto is asked.
+    WRITES: lambda saver: saver.aput_writes(
+        config_of("t", "", new_checkpoint()["id"]), [("a", 1)], "task"
+    ),
     GET: lambda saver: saver.aget_tuple(config_of(THREAD)),
     LIST: lambda saver: listed(saver, None),
     DELETE: lambda saver: saver.adelete_thread(THREAD),

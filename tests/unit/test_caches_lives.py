@@ -44,19 +44,3 @@ def test_what_was_remembered_last_is_of_the_life_written_last() -> None:
 
 
 # -------------------------------------------------------------------------------------------- size
-
-
-def test_every_part_of_a_chain_and_every_version_takes_as_much() -> None:
-    one = Manifest({"c": K}, {}, {}, "").size_bytes
-    assert one > 0
-    assert Manifest({"c": M}, {}, {}, "").size_bytes == 2 * one
-    assert Manifest({"c": D}, {}, {}, "").size_bytes == 3 * one
-    assert Manifest({"c": D, "d": K}, {"c": 1, "d": 2}, {}, "").size_bytes == 6 * one
-
-
-def test_a_base_takes_as_much_as_where_it_is_stored() -> None:
-    """One that rides in its row is stored nowhere else."""
-    one = Manifest({"c": K}, {}, {}, "").size_bytes
-    assert Manifest({}, {}, {"c": Base("m", "t", M)}, "").size_bytes == 2 * one
-    rides = {"c": Base("row c", "t", None)}
-    assert Manifest({}, {"c": 1}, rides, "").size_bytes == one
