@@ -7,8 +7,8 @@ lists, and looks at all of it for each question.
 Rules:
 - A checkpoint without a parent starts an epoch; every other one has the epoch of its parent, the
   first of a subgraph that of the checkpoint around it. A call of `put_writes` has the epoch of its
-  checkpoint; when its saver never saw that, it has none if the id is beyond all that saver saw in
-  a living thread (it is about to be put, or somebody else's), else the one it finds, else none.
+  checkpoint; when its saver never saw that, the one it last saw in the thread and has not heard to
+  be dead; else the one it finds; else none.
 - What a saver last saw of an id is what that id means to it; what it never saw it asks for, and
   finds what lives before what is dead.
 - Deleting a thread kills the epochs that live; what has such an epoch is dead for ever. Deleting a
@@ -201,19 +201,14 @@ class Reference:
             for position, (channel, value) in enumerate(writes)
         )
         if stored:
-            self.calls.append(
-                Call(key, self._epoch_of_writes(saver, key), run, stored, self.tick())
-            )
-
-    def _epoch_of_writes(self, saver: str, key: Key) -> int | None:
-        """None for a checkpoint that is about to be put, as far as its saver can know."""
-        known = self.known.get(saver, {})
-        latest = self.latest.get((saver, key.thread))
-        ids = [seen.id for seen in known if seen[:2] == key[:2]]
-        is_living = latest is not None and latest not in self.heard.get(saver, ())
-        if key not in known and is_living and key.id > max(ids, default=""):
-            return None
-        return known.get(key) or self._epoch_of(saver, key)
+            epoch = self.known.get(saver, {}).get(key)
+            if epoch is None:
+                epoch = self.latest.get((saver, key.thread))
+            if epoch is None or (
+                key not in self.known.get(saver, {}) and epoch in self.heard.get(saver, ())
+            ):
+                epoch = self._epoch_of(saver, key)
+            self.calls.append(Call(key, epoch, run, stored, self.tick()))
 
     # -- what lives ------------------------------------------------------------------------------
 

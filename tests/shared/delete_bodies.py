@@ -184,21 +184,6 @@ class DeleteBodies:
             assert await reader.aget_tuple(chain.place) is None
             assert await listed(reader, config_of(thread_id, None)) == []
 
-    async def test_writes_to_the_next_life_by_a_saver_that_knows_the_one_before(
-        self, make_saver: MakeSaver, thread_id: str
-    ) -> None:
-        """It has not heard of the delete: the checkpoint's id is beyond all it knows."""
-        stale, other = make_saver(), make_saver()
-        await Chain(stale, thread_id).step(a=1)
-        await other.adelete_thread(thread_id)
-        stored = await Chain(other, thread_id).step(a=2)
-
-        await stale.aput_writes(stored, [("a", 3)], "task")
-
-        for reader in (stale, other, make_saver()):
-            found = await reader.aget_tuple(stored)
-            assert found.pending_writes == [("task", "a", 3)]
-
     async def test_writes_to_an_older_checkpoint_of_a_thread_copied_anew(
         self, make_saver: MakeSaver, thread_id: str, new_thread: Any
     ) -> None:

@@ -58,17 +58,36 @@ def test_the_epochs_a_process_used_last() -> None:
     assert epochs.used("another") == ()
 
 
-def test_an_id_beyond_all_that_are_known() -> None:
+def test_the_only_epoch_of_a_thread() -> None:
     epochs = Epochs()
-    assert epochs.is_ahead(KEY)
-    epochs.remember(KEY._replace(checkpoint_id="5"), "e1")
-    epochs.remember(KEY._replace(checkpoint_id="3"), "e2")
+    assert epochs.only("thread") is None
+    epochs.remember(KEY, "e1")
+    epochs.remember(KEY, "e1")
+    assert epochs.only("thread") == "e1"
+    epochs.remember(OTHER, "e2")
+    assert epochs.only("thread") is None, "two runs may be at work in two lives"
+    epochs.kill(["e1"])
+    assert epochs.only("thread") == "e2"
+    epochs.remember(KEY, "e1")
+    assert epochs.only("thread") is None, "it was used last, and is dead"
+    epochs.remember(OTHER, "e2")
+    for number in range(3, 9):  # so many lives are not remembered
+        epochs.remember(OTHER, f"e{number}")
+    epochs.kill(["e7", "e6"])
+    assert epochs.only("thread") is None
+    epochs.kill(["e5"])
+    assert epochs.only("thread") == "e8"
 
-    assert epochs.is_ahead(KEY._replace(checkpoint_id="6"))
-    assert not epochs.is_ahead(KEY._replace(checkpoint_id="5"))
-    assert not epochs.is_ahead(KEY._replace(checkpoint_id="40"))  # as text
-    assert epochs.is_ahead(KEY._replace(checkpoint_id="4", checkpoint_ns="another"))
-    assert epochs.is_ahead(KEY._replace(checkpoint_id="4", thread_id="another"))
+
+def test_an_epoch_that_is_used_again_takes_no_second_place() -> None:
+    epochs = Epochs()
+    for epoch in ("e1", "e2", "e3", "e4", "e3"):
+        epochs.remember(KEY, epoch)
+    epochs.kill(["e2", "e4"])
+    assert epochs.latest("thread") == "e3"
+    assert epochs.only("thread") is None, "e1 is known still"
+    epochs.kill(["e1"])
+    assert epochs.only("thread") == "e3", "it is no other than itself"
 
 
 def test_a_tombstone_that_was_not_written_kills_nothing() -> None:

@@ -37,7 +37,7 @@ def caches_in(owner: object) -> Iterator[LruMap[object, object]]:
 
 def test_all_that_is_remembered_is_bounded_by_bytes_and_the_sum_is_documented() -> None:
     bounds = [cache.bound_bytes for cache in caches_in(Memory(Stats(), base_bytes=0))]
-    assert len(bounds) == 12
+    assert len(bounds) == 11
     text = (Path(__file__).parents[2] / "docs/operations.md").read_text(encoding="utf-8")
     documented = re.search(r"another (\d+) MiB", text)
     assert documented is not None

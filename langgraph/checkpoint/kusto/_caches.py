@@ -34,7 +34,6 @@ class Epochs:
         self._used: LruMap[str, tuple[str, ...]] = LruMap(
             bound_bytes, bound=bound, size_of=_texts_bytes
         )
-        self._newest: LruMap[tuple[str, str], str] = LruMap(bound_bytes, bound=bound)
         self._killed: LruMap[str, bool] = LruMap(bound_bytes, bound=bound)
 
     def of(self, key: CheckpointKey) -> str | None:
@@ -48,10 +47,6 @@ class Epochs:
         if not known or known[0] != epoch:  # mostly it is the same one, and counted as used by now
             others = [other for other in known if other != epoch]
             self._used.put(key.thread_id, (epoch, *others[: _EPOCHS_OF_A_THREAD - 1]))
-        place = (key.thread_id, key.checkpoint_ns)
-        newest = self._newest.get(place)
-        if newest is None or key.checkpoint_id > newest:
-            self._newest.put(place, key.checkpoint_id)
 
     def latest(self, thread_id: str) -> str | None:
         """The epoch this process last used in a thread, if it is not known to be dead."""
@@ -62,9 +57,10 @@ class Epochs:
         """The epochs this process used in a thread, the last one first; not all of very many."""
         return self._used.get(thread_id) or ()
 
-    def is_ahead(self, key: CheckpointKey) -> bool:
-        """Whether a checkpoint's id is greater than all this process knows in its namespace."""
-        return key.checkpoint_id > (self._newest.get((key.thread_id, key.checkpoint_ns)) or "")
+    def only(self, thread_id: str) -> str | None:
+        """The same as `latest`, if this process uses no other: two runs may be at work in two."""
+        others = [epoch for epoch in self.used(thread_id)[1:] if not self.is_killed(epoch)]
+        return None if others else self.latest(thread_id)
 
     def kill(self, epochs: Iterable[str]) -> None:
         """Note that epochs are dead."""
