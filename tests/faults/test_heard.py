@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Any
 
 import pytest
@@ -113,6 +114,33 @@ async def test_closing_answers_everybody_who_waits(
 
     for outcome in await asyncio.gather(*waiting, return_exceptions=True):
         assert isinstance(outcome, errors.SaverClosedError)
+
+
+async def test_a_caller_cancelled_while_closing_gives_up_is_reported_once(
+    make_saver: MakeSaver, faults: Faults, thread_id: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A server that shuts down cancels its requests while it closes the saver."""
+    saver = make_saver(close_timeout=0.1)
+    held = faults.add("stall", endpoint="ingest", times=None)
+    put = asyncio.ensure_future(Chain(saver, thread_id).step(a=1))
+    await asyncio.to_thread(held.wait_hit, 10)
+
+    class Cancelling(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if "was not written" in record.getMessage():
+                put.get_loop().call_soon(put.cancel)
+
+    logger, cancelling = logging.getLogger("langgraph.checkpoint.kusto._commits"), Cancelling()
+    logger.addHandler(cancelling)
+    try:
+        with pytest.raises(errors.WriteFailedError, match="1 accepted writes") as lost:
+            await saver.aclose()
+    finally:
+        logger.removeHandler(cancelling)
+    await asyncio.gather(put, return_exceptions=True)
+
+    assert len(lost.value.failures) == 1
+    assert sum("was not written" in record.getMessage() for record in caplog.records) == 1
 
 
 async def test_a_row_that_depends_on_a_failed_one_fails_too(

@@ -26,6 +26,7 @@ COUNTS = (
     "overlay_bytes",
     "max_in_flight",
     "max_queries",
+    "reads_per_query",
 )
 COUNTS_OR_ZERO = ("max_retries", "frame_cache_bytes")
 
@@ -50,6 +51,7 @@ def test_the_documented_defaults() -> None:
         "intake_timeout": 60.0,
         "max_in_flight": 8,
         "max_queries": 16,
+        "reads_per_query": 16,
         "close_timeout": 30.0,
     }
 

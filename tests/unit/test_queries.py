@@ -26,6 +26,27 @@ def unreachable(cause: BaseException | None = None) -> errors.ClusterUnreachable
 # ----------------------------------------------------------------------------------------- sharing
 
 
+async def test_reads_share_no_request_when_an_option_says_so() -> None:
+    bench = Bench(max_queries=1, reads_per_query=1)
+    reads = await bench.held(*NAMES)
+    bench.kusto.release()
+
+    found = await asyncio.gather(*reads)
+    assert [how(*item) for item in zip(found, NAMES, strict=True)] == ["alone"] * 6
+    assert bench.counted() == {"queries": 6}
+    assert bench.kusto.most_at_once == 1
+
+
+async def test_as_many_reads_share_as_an_option_says() -> None:
+    bench = Bench(max_queries=1, reads_per_query=2)
+    reads = await bench.held(*NAMES)
+    bench.kusto.release()
+
+    await asyncio.gather(*reads)
+    assert [len(threads) for threads in bench.kusto.requests] == [1, 2, 2, 1]
+    assert bench.rests()
+
+
 async def test_a_lone_read_is_the_query_of_one_thread() -> None:
     bench = Bench()
     for name in NAMES:

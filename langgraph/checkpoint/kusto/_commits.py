@@ -67,6 +67,7 @@ class Commits:
         self._query = query
         self._intake = Intake(options.intake_bytes, options.intake_timeout)
         self._running: dict[asyncio.Task[None], _Commit] = {}
+        self._given_up: set[asyncio.Task[None]] = set()
         self._asking: asyncio.Task[int] | None = None
         self._confirming = asyncio.Lock()
         self._closing = False
@@ -108,7 +109,8 @@ class Commits:
         except asyncio.CancelledError:
             if self._closing and task.cancelled():
                 raise SaverClosedError from None
-            task.add_done_callback(listener)
+            if task not in self._given_up:  # else closing has noted it
+                task.add_done_callback(listener)
             raise
 
     def _forget(self, task: asyncio.Task[None]) -> None:
@@ -265,6 +267,7 @@ class Commits:
         if self._running:
             await asyncio.wait(list(self._running), timeout=self._options.close_timeout)
         left = dict(self._running)
+        self._given_up.update(left)
         for task, commit in left.items():
             task.remove_done_callback(commit.listener)
             self._note_lost(

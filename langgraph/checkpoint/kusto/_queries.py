@@ -20,7 +20,7 @@ from typing import Any
 
 from . import _kql
 from ._retry import RetryPolicy, run
-from ._shared_reads import MAX_READS, Gathering, Question, Share, deal, shared_parameters
+from ._shared_reads import Gathering, Question, Share, deal, shared_parameters
 from ._stats import Stats
 from ._transport import Table, Transport
 from ._writer import copy_of
@@ -71,7 +71,8 @@ class Queries:
             timeout=options.retry_timeout,
         )
         self._slots = asyncio.Semaphore(options.max_queries)
-        self._gathering: Gathering[Waiter] = Gathering()
+        self._most = options.reads_per_query
+        self._gathering: Gathering[Waiter] = Gathering(self._most)
         self._requests: dict[asyncio.Task[None], _Request] = {}
         self._closed = False
 
@@ -99,7 +100,8 @@ class Queries:
 
     async def read_latest(self, question: Question) -> list[Table]:
         """Answer `READ_LATEST`, alone when there is a free slot, else with others that wait."""
-        if (self._slots.locked() or self._gathering) and not self._closed:
+        saturated = self._slots.locked() or self._gathering
+        if saturated and self._most > 1 and not self._closed:
             outcome = await self._share(question)
             if isinstance(outcome, Exception):
                 raise outcome
@@ -127,7 +129,7 @@ class Queries:
     def _start_requests(self) -> None:
         """See to it that enough requests wait for a slot to take all who gathered."""
         idle = sum(not request.shares for request in self._requests.values())
-        while idle * MAX_READS < len(self._gathering):
+        while idle * self._most < len(self._gathering):
             request = _Request()
             task = asyncio.get_running_loop().create_task(self._serve(request))
             self._requests[task] = request

@@ -6,8 +6,9 @@ Rules:
   question was wrong and is asked again without it.
 - A checkpoint whose row is visible but whose parts are not is never answered by "none" or by an
   older one: it is read again with backoff, then `IncompleteCheckpointError` is raised.
-- One request for a checkpoint; more only when its payload has to be paged, or when the view's
-  newest is deleted (by run, or alone) and the table has to be asked for the next one.
+- One request for a checkpoint, shared when many wait; more only when a shared one left it out, when
+  its payload has to be paged, or when the view's newest is deleted (by run, or alone) and the table
+  has to be asked for the next one.
 """
 
 from __future__ import annotations

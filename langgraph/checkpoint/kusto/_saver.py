@@ -149,7 +149,8 @@ class KustoSaverBase(BaseCheckpointSaver[str]):
 
         What this saver accepted is always seen; what another process wrote, as soon as Kusto shows
         it. None means that there is no such checkpoint. One request, unless the state is larger
-        than 32 MB; more than `max_queries` reads at a time share requests.
+        than 32 MB; of more than `max_queries` reads at a time several share one, and a read that
+        such a one leaves out takes another.
 
         Raises:
             MissingThreadIdError: The config has no thread_id, or an empty one.

@@ -16,7 +16,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from ._tombstones import to_item
 
 MAX_READS = 16
-"""Threads of one request."""
+"""Threads of one request, unless an option says otherwise."""
 
 MAX_QUESTION_CHARS = 240_000
 """Characters of all questions of one request: Kusto splits them into a dynamic, which has at most
@@ -100,9 +100,14 @@ def shared_parameters(questions: Sequence[Question]) -> dict[str, str | int]:
 
 
 class Gathering(Generic[W]):
-    """Questions that wait to be asked, by who waits, oldest first."""
+    """Questions that wait to be asked, by who waits, oldest first.
 
-    def __init__(self) -> None:
+    Args:
+        most: How many are asked at once.
+    """
+
+    def __init__(self, most: int = MAX_READS) -> None:
+        self._most = most
         self._waiting: dict[W, Question] = {}
 
     def __repr__(self) -> str:
@@ -130,7 +135,7 @@ class Gathering(Generic[W]):
                     share.waiters.append(waiter)
                 continue
             chars += question.chars
-            if shares and (len(shares) == MAX_READS or chars > MAX_QUESTION_CHARS):
+            if shares and (len(shares) == self._most or chars > MAX_QUESTION_CHARS):
                 break
             shares[question.thread_id] = Share(question, [waiter])
         for share in shares.values():

@@ -33,6 +33,7 @@ class OptionValues(TypedDict, total=False):
     intake_timeout: float
     max_in_flight: int
     max_queries: int
+    reads_per_query: int
     close_timeout: float
 
 
@@ -100,8 +101,11 @@ class SaverOptions:
     """Ingest requests at a time; Kusto takes 6 per core of the whole cluster (12 on 2 cores)."""
 
     max_queries: int = 16
-    """Queries and management commands at a time; Kusto takes 10 queries per core and node. When all
-    are in use, reads of newest checkpoints that wait share the next."""
+    """Queries and management commands at a time; Kusto takes 10 queries per core and node."""
+
+    reads_per_query: int = 16
+    """Reads of newest checkpoints that share a query when all of `max_queries` are in use; with 1
+    each waits for a query of its own."""
 
     close_timeout: float = 30.0
     """How long closing waits for rows to be acknowledged."""
@@ -165,6 +169,7 @@ _WHOLE = {
     "frame_cache_bytes",
     "max_in_flight",
     "max_queries",
+    "reads_per_query",
 }
 _ZERO_ALLOWED = {
     "frame_cache_bytes",

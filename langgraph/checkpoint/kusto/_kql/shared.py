@@ -55,14 +55,14 @@ let wanted = materialize(questions
     | join kind=leftouter seen on thread_id
     | extend checkpoint_id = iff(strcmp(local_id, seen_id) > 0, local_id, seen_id)
     | project thread_id, checkpoint_ns, encoded_ns, checkpoint_id, seen_id);
-let ids = wanted | project checkpoint_id;
+let wanted_ids = wanted | project checkpoint_id;
 """
 )
 
 _PARTS: LiteralString = (
     """\
 let present = materialize(Checkpoints
-    | where thread_id in (threads) and checkpoint_id in (ids)
+    | where thread_id in (threads) and checkpoint_id in (wanted_ids)
     | join kind=leftsemi wanted on thread_id, checkpoint_ns, checkpoint_id
     | project """
     + CHECKPOINT_COLUMNS
@@ -79,7 +79,7 @@ let haunted = materialize(present
     | join kind=leftsemi killed on thread_id, epoch
     | project thread_id, checkpoint_ns, checkpoint_id, epoch = "");
 let calls = materialize(CheckpointWrites
-    | where thread_id in (threads) and checkpoint_id in (ids)
+    | where thread_id in (threads) and checkpoint_id in (wanted_ids)
     | project thread_id, checkpoint_ns, checkpoint_id, epoch, run_id, submission_id, written_at,
         row_bytes
     | join kind=leftsemi wanted on thread_id, checkpoint_ns, checkpoint_id
@@ -153,7 +153,7 @@ CheckpointBlobs
     + """
 | join kind=leftsemi needed on thread_id, blob_id;
 CheckpointWrites
-| where thread_id in (fitting) and checkpoint_id in (ids)
+| where thread_id in (fitting) and checkpoint_id in (wanted_ids)
 | join kind=leftsemi calls on thread_id, checkpoint_ns, checkpoint_id, submission_id
 | project """
     + WRITE_COLUMNS
