@@ -127,7 +127,7 @@ def check_text(name: str, value: Any) -> str:
         raise InvalidConfigError(f"{name} must be text, not {type(value).__name__}")
     text = str.__str__(value)  # a subclass may hash, compare and print as it likes
     try:
-        size = len(text) if text.isascii() else len(text.encode())
+        size = len(text.encode())
     except UnicodeEncodeError:
         raise InvalidConfigError(
             f"{name} {text[:100]!r} holds a lone surrogate, which no text column can hold;"
