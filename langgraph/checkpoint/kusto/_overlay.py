@@ -113,6 +113,8 @@ class ThreadView:
 
     def without(self, deaths: Deaths) -> ThreadView:
         """The same without rows that turned out to be dead."""
+        if not deaths:  # mostly, and there may be thousands of rows
+            return self
         return replace(
             self,
             checkpoints=tuple(row for row in self.checkpoints if not deaths.kills(row)),
@@ -258,16 +260,17 @@ class Overlay:
         moments = [row.written_at for row in rows]
         moments += [item.written_at for item in submissions]
         moments += [stone.written_at for stone in stones]
-        return ThreadView(
-            checkpoints=tuple(row for row in rows if not deaths.kills(row)),
+        view = ThreadView(
+            checkpoints=tuple(rows),
             blobs={
                 blob_id: copy.value for thread in threads for blob_id, copy in thread.blobs.items()
             },
-            submissions=tuple(item for item in submissions if not deaths.kills(item)),
+            submissions=tuple(submissions),
             deaths=deaths,
             deaths_parameter=deaths_parameter(stones),
             since=min(moments, default=None),
         )
+        return view.without(deaths)
 
     def dead(self, thread_id: str, deaths: Deaths) -> list[str]:
         """Identities of acknowledged rows that are dead; tombstones stay until they are shown."""
