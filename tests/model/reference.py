@@ -8,7 +8,8 @@ Rules:
 - A checkpoint without a parent starts an epoch; every other one has the epoch of its parent, the
   first of a subgraph that of the checkpoint around it. A call of `put_writes` has the epoch of its
   checkpoint; when its saver never saw that, the one it last saw in the thread and has not heard to
-  be dead; else the one it finds; else none.
+  be dead, or none if it saw another one there, too, that it has not heard to be dead; else the one
+  it finds; else none.
 - What a saver last saw of an id is what that id means to it; what it never saw it asks for, and
   finds what lives before what is dead.
 - Deleting a thread kills the epochs that live; what has such an epoch is dead for ever. Deleting a
@@ -115,7 +116,7 @@ class Reference:
     dead_runs: set[tuple[str, str]] = field(default_factory=set)
     dead_checkpoints: dict[tuple[Key, int], int] = field(default_factory=dict)
     known: dict[str, dict[Key, int]] = field(default_factory=dict)
-    latest: dict[tuple[str, str], int] = field(default_factory=dict)
+    used: dict[tuple[str, str], tuple[int, ...]] = field(default_factory=dict)
     heard: dict[str, set[int]] = field(default_factory=dict)
     now: int = 0
     _walked_to: Key | None = None
@@ -131,7 +132,7 @@ class Reference:
         """A saver starts again, knowing nothing."""
         self.known.pop(saver, None)
         self.heard.pop(saver, None)
-        self.latest = {place: epoch for place, epoch in self.latest.items() if place[0] != saver}
+        self.used = {place: epochs for place, epochs in self.used.items() if place[0] != saver}
 
     def looked(self, saver: str) -> None:
         """A saver has listed everything; it knows now what is dead."""
@@ -147,7 +148,8 @@ class Reference:
                 return
             epoch = found.epoch
         self.known.setdefault(saver, {})[key] = epoch
-        self.latest[saver, key.thread] = epoch
+        others = [one for one in self.used.get((saver, key.thread), ()) if one != epoch]
+        self.used[saver, key.thread] = (epoch, *others[:3])
 
     def _epoch_of(self, saver: str, key: Key) -> int | None:
         known = self.known.get(saver, {}).get(key)
@@ -201,14 +203,15 @@ class Reference:
             for position, (channel, value) in enumerate(writes)
         )
         if stored:
-            epoch = self.known.get(saver, {}).get(key)
-            if epoch is None:
-                epoch = self.latest.get((saver, key.thread))
-            if epoch is None or (
-                key not in self.known.get(saver, {}) and epoch in self.heard.get(saver, ())
-            ):
-                epoch = self._epoch_of(saver, key)
+            epoch = self._epoch_of_writes(saver, key)
             self.calls.append(Call(key, epoch, run, stored, self.tick()))
+
+    def _epoch_of_writes(self, saver: str, key: Key) -> int | None:
+        known = self.known.get(saver, {}).get(key)
+        used, heard = self.used.get((saver, key.thread), ()), self.heard.get(saver, set())
+        if known is not None or not used or used[0] in heard:
+            return self._epoch_of(saver, key)
+        return used[0] if heard.issuperset(used[1:]) else None
 
     # -- what lives ------------------------------------------------------------------------------
 
