@@ -290,7 +290,7 @@ def test_the_table_of_options_is_that_of_the_code() -> None:
         elif isinstance(default, float):
             assert written[name][1] == "seconds"
         elif isinstance(default, int):
-            assert written[name][1] in {"rows", "requests", "attempts"}
+            assert written[name][1] in {"rows", "reads", "requests", "attempts"}
         else:
             assert written[name][1] == ""
 
