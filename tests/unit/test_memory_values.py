@@ -262,3 +262,31 @@ def test_a_value_unlike_the_one_before_is_not_tried_again_at_once() -> None:
 
     assert skips[:12] == [1, 0, 3, 2, 1, 0, 7, 6, 5, 4, 3, 2]
     assert max(skips) == 15
+
+
+@pytest.mark.parametrize(
+    ("value", "left"),
+    [
+        (b"small", {"other"}),  # nothing will be stored against what was there
+        (DATA, {"other", "new"}),  # whole: the chain begins anew
+    ],
+)
+def test_bytes_that_nothing_will_be_stored_against_go(value: bytes, left: set[str]) -> None:
+    memory = with_base(new_memory(), Base("m", "t", M))
+    memory.keep({"k": b"keyframe", "other": DATA}, {})
+    request = put(values={"apart": ("t", value)}, versions={"apart": 2})
+    bases = {"apart": Base("m", "t", M), "d": Base("other", "t", None)}
+    memory.manifests.remember(PARENT, {}, {"apart": 1, "d": 1}, bases, "e")
+    whole = encode_value("t", value)
+    stored(memory, request, {"apart": whole})
+
+    assert set(memory.base_bytes.keys()) == left
+
+
+def test_the_bytes_of_a_chain_that_goes_on_stay() -> None:
+    memory = with_base(new_memory(), Base("m", "t", M))
+    memory.keep({"k": b"keyframe"}, {})
+    frame = replace(encode_frame("t", DATA + b"more", DATA, M), spent=150)
+    stored(memory, put(values={"c": ("t", DATA + b"more")}, versions={"c": 2}), {"c": frame})
+
+    assert set(memory.base_bytes.keys()) == {"m", "k"}

@@ -65,6 +65,10 @@ class Base:
     skips: int = 0
     """Values that are stored whole without trying, since that costs time: more after each miss."""
 
+    def names(self) -> list[str]:
+        """What names the bytes that storing a value against it takes: its own, its keyframe's."""
+        return [self.identity] if self.ref is None else [self.identity, self.ref.keyframe.blob_id]
+
     def missed(self, before: Base | None) -> Base:
         """The same, when storing the value against the base before did not pay."""
         misses = min(_MOST_MISSES, 1 + (before.misses if before is not None else 0))

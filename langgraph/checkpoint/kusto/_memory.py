@@ -168,6 +168,11 @@ class Memory:
                 name = f"{plan.row.submission_id} {channel}" if rides else ""
                 spent = rides.spent if rides else base.spent
                 bases[channel] = replace(base, spent=spent, frame=name)
+        needed = {name for base in bases.values() for name in base.names()}
+        for channel in request.values.keys() & known.keys():
+            for name in known[channel].names():
+                if name not in needed:  # a sibling of this checkpoint would be stored whole
+                    self.base_bytes.pop(name)
         riding = {channel: base.frame for channel, base in bases.items() if base.frame}
         self.keep({}, {name: plan.riding[channel] for channel, name in riding.items()})
         blobs = {**request.reused, **stored}
