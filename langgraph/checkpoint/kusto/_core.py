@@ -72,11 +72,7 @@ class Core:
         """Held by who asks how long Kusto keeps what; the others wait for that answer."""
         self._opened = False
         self._closed = False
-        self._policy = RetryPolicy(
-            attempts=options.max_retries + 1,
-            backoff=options.retry_backoff,
-            timeout=options.retry_timeout,
-        )
+        self._policy = RetryPolicy.of(options)
 
     def __repr__(self) -> str:
         return (

@@ -65,11 +65,7 @@ class Queries:
     def __init__(self, transport: Transport, options: SaverOptions, stats: Stats) -> None:
         self._transport = transport
         self._stats = stats
-        self._policy = RetryPolicy(
-            attempts=options.max_retries + 1,
-            backoff=options.retry_backoff,
-            timeout=options.retry_timeout,
-        )
+        self._policy = RetryPolicy.of(options)
         self._slots = asyncio.Semaphore(options.max_queries)
         self._most = options.reads_per_query
         self._gathering: Gathering[Waiter] = Gathering(self._most)

@@ -17,6 +17,7 @@ from typing import TypeVar
 import tenacity
 
 from .errors import KustoCheckpointError, ServiceError, ThrottledError
+from .options import SaverOptions
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +35,15 @@ class RetryPolicy:
     attempts: int
     backoff: float
     timeout: float
+
+    @classmethod
+    def of(cls, options: SaverOptions) -> RetryPolicy:
+        """The policy that a saver's options ask for."""
+        return cls(
+            attempts=options.max_retries + 1,
+            backoff=options.retry_backoff,
+            timeout=options.retry_timeout,
+        )
 
 
 class _Rules:

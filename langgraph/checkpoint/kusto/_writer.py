@@ -139,11 +139,7 @@ class Writer:
         self._send_request = send
         self._options = options
         self._stats = stats
-        self._policy = RetryPolicy(
-            attempts=options.max_retries + 1,
-            backoff=options.retry_backoff,
-            timeout=options.retry_timeout,
-        )
+        self._policy = RetryPolicy.of(options)
         self._accumulators = {table.name: Accumulator[Ticket](table.name) for table in TABLES}
         self._mappings = {table.name: table.mapping for table in TABLES}
         self._requests: set[asyncio.Task[None]] = set()
