@@ -254,18 +254,15 @@ def _whole(text: str) -> int:
     return value
 
 
-def _positive(text: str) -> float:
+def _positive(text: str, most: int = 1_000_000) -> float:
     value = float(text)
-    if not 0 < value <= 1_000_000:
-        raise argparse.ArgumentTypeError(f"{text} is not over 0 and at most 1,000,000")
+    if not 0 < value <= most:
+        raise argparse.ArgumentTypeError(f"{text} is not over 0 and at most {most:,}")
     return value
 
 
 def _share(text: str) -> float:
-    value = float(text)
-    if not 0 < value <= 1:
-        raise argparse.ArgumentTypeError(f"{text} is not over 0 and at most 1")
-    return value
+    return _positive(text, 1)
 
 
 if __name__ == "__main__":

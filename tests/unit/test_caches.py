@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 from random import Random
-from threading import Thread
 from typing import Any
 
 import pytest
+from shared.racing import race
 
 from langgraph.checkpoint.kusto._caches import Epochs, Manifest, Manifests, Runs
 from langgraph.checkpoint.kusto._frames import Base
@@ -347,34 +347,19 @@ def test_a_frame_is_as_old_as_the_oldest_part_of_its_chain() -> None:
 
 def test_threads_at_once() -> None:
     """The sync methods of a saver remember from the threads of their callers."""
-    manifests, failures = Manifests(bound=20_000), list[BaseException]()
+    manifests = Manifests(bound=20_000)
 
-    def work(seed: int) -> None:
-        rng = Random(seed)
-        try:
-            for _ in range(1_500):
-                key = CheckpointKey("thread", "", str(rng.randrange(60)))
-                draw = rng.random()
-                if draw < 0.1:
-                    manifests.forget(key)
-                elif draw < 0.5:
-                    manifests.remember(key, {"c": REF}, {"c": 1})
-                else:
-                    manifests.unchanged(key, "c", 1)
-        except BaseException as error:  # noqa: BLE001 - told below
-            failures.append(error)
+    def step(chance: Random) -> None:
+        key = CheckpointKey("thread", "", str(chance.randrange(60)))
+        draw = chance.random()
+        if draw < 0.1:
+            manifests.forget(key)
+        elif draw < 0.5:
+            manifests.remember(key, {"c": REF}, {"c": 1})
+        else:
+            manifests.unchanged(key, "c", 1)
 
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    try:
-        threads = [Thread(target=work, args=(seed,)) for seed in range(6)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    finally:
-        sys.setswitchinterval(before)
-    assert failures == []
+    race(step, 1_500)
     manifests.remember(KEY, {"c": REF}, {"c": 1})
     assert manifests.unchanged(KEY, "c", 1) == REF
     assert manifests._items.size_bytes <= 20_000

@@ -11,6 +11,7 @@ from threading import Thread
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from shared.racing import race
 
 from langgraph.checkpoint.kusto._lru import LruMap
 
@@ -247,35 +248,20 @@ def test_nothing_of_a_caller_runs_under_the_lock() -> None:
 
 def test_threads_at_once() -> None:
     """What is pushed out by others and set again is there, and the size is right."""
-    items, failures = LruMap[str, bytes](20_000, bound=40, size_of=len), list[BaseException]()
+    items = LruMap[str, bytes](20_000, bound=40, size_of=len)
 
-    def work(seed: int) -> None:
-        rng = Random(seed)
-        try:
-            for _ in range(3_000):
-                key, draw = chr(32 + rng.randrange(60)), rng.random()
-                if draw < 0.1:
-                    items.pop(key)
-                elif draw < 0.5:
-                    items.put(key, bytes(rng.randrange(300)))
-                elif draw < 0.6:
-                    items.keys()
-                else:
-                    items.get(key)
-        except BaseException as error:  # noqa: BLE001 - told below
-            failures.append(error)
+    def step(chance: Random) -> None:
+        key, draw = chr(32 + chance.randrange(60)), chance.random()
+        if draw < 0.1:
+            items.pop(key)
+        elif draw < 0.5:
+            items.put(key, bytes(chance.randrange(300)))
+        elif draw < 0.6:
+            items.keys()
+        else:
+            items.get(key)
 
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    try:
-        threads = [Thread(target=work, args=(seed,)) for seed in range(6)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    finally:
-        sys.setswitchinterval(before)
-    assert failures == []
+    race(step, 3_000)
     assert len(items) <= 40
     values = list(map(items.get, items.keys()))
     assert items.size_bytes == sum(ENTRY + len(value or b"") for value in values) <= 20_000
