@@ -74,8 +74,9 @@ def provision(place: Place, *, create: bool = True) -> None:
 
 @contextmanager
 def local_place(*, provisioned: bool = True, **settings: Any) -> Iterator[Place]:
-    """Run a local server in a thread of its own."""
+    """Run a local server in a thread of its own; a seed that was asked for is its, too."""
     settings.setdefault("database", DATABASE)
+    settings.setdefault("seed", asked_seed())
     turbulence = settings.pop("turbulence", False)
     with LocalKusto(**settings) as local:
         place = Place(local.url, local.database, local)
@@ -106,6 +107,8 @@ class ServerProcess:
         """Start it, on the same port as before, and wait until it listens."""
         command = [sys.executable, "-m", "langgraph.checkpoint.kusto.local"]
         command += ["--path", str(self._path), "--port", str(self._port), "--database", DATABASE]
+        if (seed := asked_seed()) is not None and "--seed" not in self._options:
+            command += ["--seed", str(seed)]
         command += self._options
         self._child = Child(command)
         found: dict[str, str] = {}

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 from shared.ageing import Advance, passing_days
-from shared.places import Place, asked_seed, local_place
+from shared.places import Place, local_place
 
 
 @pytest.fixture
 def place() -> Iterator[Place]:
-    with local_place(seed=asked_seed()) as place:
+    with local_place() as place:
         yield place
 
 
