@@ -33,7 +33,9 @@ NewThread = Callable[..., str]
 async def test_500_reads_take_a_few_requests(
     place: Place, async_saver: AsyncSavers, faults: Faults, new_thread: NewThread
 ) -> None:
-    places = await written(async_saver(), [new_thread() for _ in range(500)])
+    writer = async_saver()
+    places = await written(writer, [new_thread() for _ in range(500)])
+    await writer.aclose()  # which asks whether its rows are visible, now and then
     saver = async_saver(max_queries=4)
     await saver.asetup()
     place.server.requests.reset()

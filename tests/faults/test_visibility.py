@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import pytest
+from langgraph.checkpoint.base import empty_checkpoint
 from shared.delays import DelayingTransport
 from shared.places import Place
 from shared.threads import Chain, config_of, listed, noise, values_of
@@ -50,6 +52,32 @@ async def test_a_saver_reads_its_own_writes_before_anybody_can(
     await transport.release()
     assert await other.aget_tuple(chain.place) == found
     assert await writer.aget_tuple(chain.place) == found
+
+
+@pytest.mark.parametrize("what", ["thread", "run", "checkpoint"])
+async def test_what_was_deleted_before_it_was_visible_has_lost_its_history(
+    writer: AsyncKustoSaver, transport: DelayingTransport, thread_id: str, what: str
+) -> None:
+    """Kusto knows nothing of it then, which is no reason to call its history empty."""
+    transport.hide(*EVERYTHING)
+    run_id = f"run of {thread_id}"
+    config: Any = {**config_of(thread_id), "metadata": {"run_id": run_id}}
+    stored = await writer.aput(config, empty_checkpoint(), {}, {})
+    wanted = writer.aget_delta_channel_history
+    assert await wanted(config=stored, channels=["log"]) == {"log": {"writes": []}}
+    deletes: dict[str, Callable[[], Any]] = {
+        "thread": lambda: writer.adelete_thread(thread_id),
+        "run": lambda: writer.adelete_for_runs([run_id]),
+        "checkpoint": lambda: writer.adelete_checkpoint(stored),
+    }
+    await deletes[what]()
+    for _ in range(2):
+        with pytest.raises(errors.PartsLostError, match=r"is (gone|deleted) itself"):
+            await wanted(config=stored, channels=["log"])
+        await transport.release()
+    assert await wanted(config=config_of(thread_id, "", "never"), channels=["log"]) == {
+        "log": {"writes": []}
+    }
 
 
 @pytest.mark.parametrize("order", [EVERYTHING, EVERYTHING[::-1]], ids=["rows first", "rows last"])

@@ -193,14 +193,17 @@ def _children(chain: Chain, checkpoint_id: str) -> Iterator[Ancestor]:
 
 
 async def _check_target(core: Core, chain: Chain) -> None:
-    """A checkpoint nobody knows has no history; one that was deleted has lost it."""
+    """A checkpoint nobody knows has no history; one that is gone has lost it."""
     if chain.target.checkpoint_id in chain.rows:
         return
     fate = await _fate(core, chain, chain.target.checkpoint_id)
-    if fate == "deleted":
-        raise _lost(chain, "its ancestors, and is deleted itself")
     if fate == "alive":
         raise MissingPartsError(f"checkpoint {chain.target.checkpoint_id} was not visible yet")
+    if fate == "deleted":
+        raise _lost(chain, "its ancestors, and is deleted itself")
+    # Of what was deleted before it was visible, only the process that put it knows.
+    if core.memory.epochs.of(chain.target) is not None:
+        raise _lost(chain, "its ancestors, and is gone itself")
 
 
 def _lost(chain: Chain, what: str) -> PartsLostError:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -66,6 +68,24 @@ async def test_a_restart_keeps_faults_and_clock_and_ends_stalls(client: Client) 
     assert fault.hits == 1
     assert await client.query("T | count") == [[0]]
     assert (await client.query("print now()"))[0][0] >= before[0][0]
+
+
+@pytest.mark.parametrize("turns", range(6))
+@pytest.mark.parametrize("stopped", ["restarts", "ends"])
+async def test_a_connection_that_comes_just_before_is_cut(turns: int, stopped: str) -> None:
+    """However far accepting it has come: it is not kept without a server."""
+    async with LocalKusto() as local:
+        host, _, port = local.url.removeprefix("http://").partition(":")
+        idle = socket.create_connection((host, int(port)))  # so that closing others takes its time
+        await asyncio.sleep(0.05)
+        with idle, socket.create_connection((host, int(port))) as late:
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            await (local.arestart() if stopped == "restarts" else local.aclose())
+            late.settimeout(5)
+            # Nobody answers; a connection that was forgotten would wait for a request.
+            with suppress(ConnectionResetError):
+                assert await asyncio.to_thread(late.recv, 1) == b""
 
 
 def test_a_server_in_a_thread_restarts(tmp_path: Path) -> None:

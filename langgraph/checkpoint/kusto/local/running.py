@@ -12,6 +12,7 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +33,10 @@ WORKERS = 4
 SHUTDOWN_SECONDS = 5.0
 # aiohttp takes 0 for no bound.
 AT_ONCE_SECONDS = 0.001
+# Turns of the event loop from accepting a connection to having made it, and one to spare.
+_ACCEPT_TURNS = 3
+# Connections that may wait to be accepted, when many clients come at once.
+BACKLOG = 128
 # Clients may keep an idle connection; closing it under them looks like a network error.
 KEEPALIVE_SECONDS = 3600.0
 
@@ -58,6 +63,7 @@ class Running:
         port: int,
         cluster: Cluster,
         runner: web.AppRunner,
+        listener: asyncio.Server,
         executor: ThreadPoolExecutor,
         folder: Path | None,
         queue: QueuedIngestion | None,
@@ -68,6 +74,7 @@ class Running:
         self.queue = queue
         self.loop = asyncio.get_running_loop()
         self._runner = runner
+        self._listener = listener
         self._executor = executor
         self._folder = folder
 
@@ -103,7 +110,7 @@ class Running:
                 RestApi(cluster, executor, plan.faults, plan.requests, plan.token)
             )
             try:
-                url, port = await _listen(plan, runner)
+                listener = await _listen(plan, runner)
             except BaseException:
                 await runner.cleanup()
                 raise
@@ -115,10 +122,12 @@ class Running:
             executor.shutdown(wait=False)
             _remove(folder)
             raise
-        return cls(url, port, cluster, runner, executor, folder, queue)
+        url, port = _address(listener)
+        return cls(url, port, cluster, runner, listener, executor, folder, queue)
 
     async def stop(self) -> None:
         """Stop listening, finish what was accepted, close the file."""
+        await self._stop_listening()
         await self._runner.cleanup()
         await self._stop_queue()
         await self.loop.run_in_executor(None, self._finish)
@@ -130,8 +139,7 @@ class Running:
         Raises:
             LocalKustoError: the port is taken; then nothing runs any more.
         """
-        for site in list(self._runner.sites):
-            await site.stop()
+        await self._stop_listening()
         if self._runner.server is not None:
             # Cancels the handlers: a request of theirs is carried out, and never answered.
             await self._runner.server.shutdown(AT_ONCE_SECONDS)
@@ -140,6 +148,19 @@ class Running:
         await self.loop.run_in_executor(None, self._finish)
         path, clock = self.cluster.storage.path, self.cluster.clock
         return await Running._open(plan, path, self._folder, clock)
+
+    async def _stop_listening(self) -> None:
+        """Accept nothing more, let what was accepted become connections, close the sockets.
+
+        asyncio loses a connection whose socket is closed before it is made, and aiohttp one that is
+        made while it closes the others: that one would be served for ever, without a file.
+        """
+        for listening in self._listener.sockets:
+            with suppress(NotImplementedError):  # Windows' event loop has no readers
+                self.loop.remove_reader(listening.fileno())
+        for _ in range(_ACCEPT_TURNS):
+            await asyncio.sleep(0)
+        self._listener.close()
 
     async def _stop_queue(self) -> None:
         if self.queue is not None:
@@ -163,10 +184,12 @@ async def _runner(api: RestApi) -> web.AppRunner:
     return runner
 
 
-async def _listen(plan: Plan, runner: web.AppRunner) -> tuple[str, int]:
-    """Bind the port and return the URL and the port."""
+async def _listen(plan: Plan, runner: web.AppRunner) -> asyncio.Server:
+    """Bind the port."""
+    loop = asyncio.get_running_loop()
+    assert runner.server is not None  # set up by `_runner`
     try:
-        await web.TCPSite(runner, plan.host, plan.port).start()
+        return await loop.create_server(runner.server, plan.host, plan.port, backlog=BACKLOG)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise LocalKustoError(
@@ -175,7 +198,11 @@ async def _listen(plan: Plan, runner: web.AppRunner) -> tuple[str, int]:
         raise LocalKustoError(
             f"cannot listen on {plan.host}:{plan.port}: {error.strerror or error}"
         ) from error
-    host, port = runner.addresses[0][:2]
+
+
+def _address(listener: asyncio.Server) -> tuple[str, int]:
+    """The URL and the port."""
+    host, port = listener.sockets[0].getsockname()[:2]
     return (f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"), port
 
 
