@@ -167,6 +167,13 @@ def test_a_base_says_where_the_value_is() -> None:
     assert base_of(encode_value("t", b"small"), "t", b"small", "i") is None
 
 
+def test_a_base_names_the_bytes_it_takes() -> None:
+    frame = BlobRef("f", 1, 9, 5, BlobRef("e", 1, 9, 5, K))
+
+    assert Base("i", "t", None).names() == ["i"]
+    assert Base("i", "t", frame).names() == ["i", "k"]
+
+
 def test_a_value_without_a_base_is_stored_whole() -> None:
     found = encode_values({"a": ("t", b"x" * 9_000), "b": ("t", noise(90_000))}, {}, {})
 
