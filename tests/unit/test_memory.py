@@ -12,7 +12,10 @@ import pytest
 from langgraph.checkpoint.kusto import _memory
 from langgraph.checkpoint.kusto._lru import LruMap
 from langgraph.checkpoint.kusto._memory import Memory
+from langgraph.checkpoint.kusto._pending_writes import PendingWrite, WriteSubmission
+from langgraph.checkpoint.kusto._rows import CheckpointKey, StoredCheckpoint
 from langgraph.checkpoint.kusto._stats import Stats
+from langgraph.checkpoint.kusto._tombstones import Deaths
 from langgraph.checkpoint.kusto._values import encode_value
 from langgraph.checkpoint.kusto.errors import LoopLostError, WriteFailedError
 
@@ -37,7 +40,7 @@ def caches_in(owner: object) -> Iterator[LruMap[object, object]]:
 
 def test_all_that_is_remembered_is_bounded_by_bytes_and_the_sum_is_documented() -> None:
     bounds = [cache.bound_bytes for cache in caches_in(Memory(Stats(), base_bytes=0))]
-    assert len(bounds) == 11
+    assert len(bounds) == 12
     text = (Path(__file__).parents[2] / "docs/operations.md").read_text(encoding="utf-8")
     documented = re.search(r"another (\d+) MiB", text)
     assert documented is not None
@@ -46,6 +49,28 @@ def test_all_that_is_remembered_is_bounded_by_bytes_and_the_sum_is_documented() 
     failures = re.search(r"hold up to\s+(\d+) MiB of\s+text", text)
     assert failures is not None
     assert int(failures[1]) * 1024 * 1024 == _memory._FAILURE_BYTES
+
+
+def test_what_was_deleted_is_remembered_when_it_leaves_the_overlay() -> None:
+    memory = Memory(Stats())
+    keys = [CheckpointKey("t", "", str(number)) for number in range(3)]
+    for number, key in enumerate(keys):
+        value = encode_value("t", b"value")
+        row = StoredCheckpoint(key, "", f"e{number}", "", f"s{number}", 5, value, value, {}, {})
+        memory.overlay.add_checkpoint(row, 1)
+    one = PendingWrite("task", "", 0, "c", encode_value("t", b"value"))
+    memory.overlay.add_writes(WriteSubmission(keys[0], "e0", "", "w", 5, (one,)), 1, 1)
+    memory.overlay.acknowledge(["s0", "s1", "w"], 5)
+    memory.bury("t", Deaths(epochs=frozenset({"e0", "e2"})))
+
+    assert not memory.overlay.holds(keys[0])
+    assert memory.is_buried(keys[0])
+    assert keys[1] not in memory.buried
+    # It is not acknowledged yet, and stays until it is.
+    assert keys[2] not in memory.buried
+    assert memory.is_buried(keys[2])
+    assert not memory.is_buried(CheckpointKey("t", "", "3"))
+    assert len(memory.overlay) == 2
 
 
 def test_the_bytes_of_bases_count() -> None:

@@ -229,6 +229,28 @@ def test_dead_rows_leave_once_they_are_acknowledged(full: Overlay) -> None:
     assert full.dead("nobody", dead("e1")) == []
 
 
+def test_checkpoints_are_told_from_other_rows(full: Overlay) -> None:
+    identities = ["b1", "s1", "t1", "unknown"]
+
+    assert full.checkpoints_of("a", identities) == [CheckpointKey("a", "", "1")]
+    assert full.checkpoints_of("b", identities) == []
+    assert full.checkpoints_of("nobody", identities) == []
+
+
+def test_a_dead_checkpoint_is_held_until_it_leaves() -> None:
+    overlay = Overlay()
+    overlay.add_checkpoint(checkpoint("s1", "1"), 1)
+    overlay.add_checkpoint(checkpoint("s2", "2"), 1)
+    overlay.add_tombstone(stone("t1", "e1"), 1, 1)
+    keys = [CheckpointKey("a", "", "1"), CheckpointKey("a", "", "2")]
+    others = [CheckpointKey(*key) for key in (("a", "", "3"), ("a", "n", "1"), ("b", "", "1"))]
+
+    assert overlay.view("a").copy_of(keys[0]) is None
+    assert [overlay.holds(key) for key in (*keys, *others)] == [True, True, False, False, False]
+    overlay.remove(["s1"])
+    assert [overlay.holds(key) for key in keys] == [False, True]
+
+
 def test_rows_without_an_epoch_are_never_dead() -> None:
     overlay = Overlay()
     overlay.add_writes(writes("s1", epoch=""), 1, 1)

@@ -111,7 +111,7 @@ def learn(
     core.memory.manifests.note_ingested(ingestion_times(blobs.records()))
     _drop_shown(core, heads, blobs, writes, tombstones, newest_id)
     for thread_id in {stone.thread_id for stone in tombstones}:
-        core.memory.overlay.remove(core.memory.overlay.dead(thread_id, deaths))
+        core.memory.bury(thread_id, deaths)
     return deaths
 
 

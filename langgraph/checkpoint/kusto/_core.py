@@ -388,7 +388,7 @@ class Core:
         async def send() -> None:
             await self._writer.submit(TOMBSTONES, rows)
             self._acknowledge([stone.tombstone_id])
-            overlay.remove(overlay.dead(thread_id, deaths))
+            memory.bury(thread_id, deaths)
 
         def undo() -> None:
             overlay.remove([stone.tombstone_id])

@@ -193,17 +193,14 @@ def _children(chain: Chain, checkpoint_id: str) -> Iterator[Ancestor]:
 
 
 async def _check_target(core: Core, chain: Chain) -> None:
-    """A checkpoint nobody knows has no history; one that is gone has lost it."""
+    """A checkpoint nobody knows has no history; one that was deleted has lost it."""
     if chain.target.checkpoint_id in chain.rows:
         return
     fate = await _fate(core, chain, chain.target.checkpoint_id)
-    if fate == "alive":
-        raise MissingPartsError(f"checkpoint {chain.target.checkpoint_id} was not visible yet")
     if fate == "deleted":
         raise _lost(chain, "its ancestors, and is deleted itself")
-    # Of what was deleted before it was visible, only the process that put it knows.
-    if core.memory.epochs.of(chain.target) is not None:
-        raise _lost(chain, "its ancestors, and is gone itself")
+    if fate == "alive":
+        raise MissingPartsError(f"checkpoint {chain.target.checkpoint_id} was not visible yet")
 
 
 def _lost(chain: Chain, what: str) -> PartsLostError:
@@ -230,9 +227,12 @@ async def _fate(core: Core, chain: Chain, checkpoint_id: str) -> str:
             **deaths_parameters(chain.view(core)),
         },
     )
-    if heads.rows:
+    key = target._replace(checkpoint_id=checkpoint_id)
+    if heads.rows or chain.view(core).copy_of(key) is not None:  # put meanwhile, perhaps
         return "alive"
-    return "deleted" if marks.records()[0]["present"] else "absent"
+    if marks.records()[0]["present"] or core.memory.is_buried(key):
+        return "deleted"
+    return "absent"
 
 
 # -- the parts ---------------------------------------------------------------------------------

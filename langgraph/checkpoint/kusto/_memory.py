@@ -21,6 +21,7 @@ from ._requests import PutRequest
 from ._retention import YOUNG_TICKS, Retention
 from ._rows import CheckpointKey, CheckpointPlan
 from ._stats import Stats
+from ._tombstones import Deaths
 from ._values import BlobRef, Encoded
 from .errors import KustoCheckpointError, LoopLostError, WriteFailedError
 from .options import SaverOptions
@@ -31,6 +32,7 @@ _FAILURES_SHOWN = 3
 _SHOWN_CHARS = 500  # of each: ids may have 65,536
 _FORKS_TOLD_BYTES = 8 * 1024 * 1024
 _FRAME_BYTES = 8 * 1024 * 1024  # frames of values that may not change for some steps
+_BURIED_BYTES = 8 * 1024 * 1024  # checkpoints that were deleted before they were visible
 _OWN_RUNS = 8_192  # all that wrote something not visible yet, and then some
 _OWN_RUNS_BYTES = 4 * 1024 * 1024
 
@@ -58,10 +60,28 @@ class Memory:
         self.lineages = Lineages()
         self.retention = Retention()
         self.forks_told: LruMap[CheckpointKey, bool] = LruMap(_FORKS_TOLD_BYTES)
+        self.buried: LruMap[CheckpointKey, bool] = LruMap(_BURIED_BYTES)
         self._failures: list[str] = []
         self._failure_bytes = 0
         self._failures_dropped = 0
         self._loop_lost = False
+
+    def bury(self, thread_id: str, deaths: Deaths) -> None:
+        """Take own rows out of the overlay that are dead, and remember which checkpoints they were.
+
+        Until Kusto shows their rows, it knows nothing of them.
+        """
+        dead = self.overlay.dead(thread_id, deaths)
+        for key in self.overlay.checkpoints_of(thread_id, dead):
+            self.buried.put(key, True)
+        self.overlay.remove(dead)
+
+    def is_buried(self, key: CheckpointKey) -> bool:
+        """Whether a checkpoint, of which no living copy is known, was deleted before it was shown.
+
+        One that is still in the overlay, because it is not acknowledged yet, is as dead.
+        """
+        return key in self.buried or self.overlay.holds(key)
 
     def forget_lineages(self) -> None:
         """Know nothing of the ages of ancestors: every put that needs them asks Kusto again."""

@@ -285,6 +285,17 @@ class Overlay:
         ]
         return [identity for identity in found if identity in self._acknowledged]
 
+    def checkpoints_of(self, thread_id: str, identities: Iterable[str]) -> list[CheckpointKey]:
+        """Which checkpoints some of a thread's rows are; rows of other kinds are none."""
+        thread = self._threads.get(thread_id)
+        rows = {} if thread is None else thread.checkpoints
+        return [rows[identity].key for identity in identities if identity in rows]
+
+    def holds(self, key: CheckpointKey) -> bool:
+        """Whether a copy of a checkpoint is here, dead or alive."""
+        thread = self._threads.get(key.thread_id)
+        return thread is not None and any(row.key == key for row in thread.checkpoints.values())
+
     def _select(self, thread_id: str | None) -> list[_Thread]:
         if thread_id is None:
             return list(self._threads.values())

@@ -88,6 +88,25 @@ async def test_a_connection_that_comes_just_before_is_cut(turns: int, stopped: s
                 assert await asyncio.to_thread(late.recv, 1) == b""
 
 
+@pytest.mark.parametrize("turns", [1, 2, 3])
+@pytest.mark.parametrize("stopped", ["restarts", "ends"])
+async def test_a_stop_that_is_cancelled_leaves_nobody_listening(turns: int, stopped: str) -> None:
+    async with LocalKusto() as local:
+        host, _, port = local.url.removeprefix("http://").partition(":")
+        with socket.create_connection((host, int(port))):
+            await asyncio.sleep(0.05)
+            stop = asyncio.ensure_future(
+                local.arestart() if stopped == "restarts" else local.aclose()
+            )
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            stop.cancel()
+            with suppress(asyncio.CancelledError):
+                await stop
+            with pytest.raises(ConnectionRefusedError):
+                socket.create_connection((host, int(port)), 5)
+
+
 def test_a_server_in_a_thread_restarts(tmp_path: Path) -> None:
     with LocalKusto(database="Own") as local, SyncKustoClient(local.url) as sdk:
         url, file = local.url, local.cluster.storage.path

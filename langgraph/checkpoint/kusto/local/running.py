@@ -158,9 +158,11 @@ class Running:
         for listening in self._listener.sockets:
             with suppress(NotImplementedError):  # Windows' event loop has no readers
                 self.loop.remove_reader(listening.fileno())
-        for _ in range(_ACCEPT_TURNS):
-            await asyncio.sleep(0)
-        self._listener.close()
+        try:
+            for _ in range(_ACCEPT_TURNS):
+                await asyncio.sleep(0)
+        finally:  # also for whoever cancels it
+            self._listener.close()
 
     async def _stop_queue(self) -> None:
         if self.queue is not None:
