@@ -24,9 +24,7 @@ class reading:  # in small letters, as it is read in a `with`; no generator, whi
         pass
 
     def __exit__(self, kind: object, error: BaseException | None, _: object) -> None:
-        if error is not None and isinstance(
-            error, KeyError | TypeError | ValueError | RecursionError
-        ):
+        if isinstance(error, KeyError | TypeError | ValueError | RecursionError):
             raise corrupt(f"a cell of {self._where} has another shape: {error!r}") from error
 
 
