@@ -128,7 +128,7 @@ BENCH = env -u KUSTO_CLUSTER_URI -u KUSTO_DATABASE -u KUSTO_TEST_CREATE PYTHONPA
 OUT ?= build/bench
 
 bench: RUNS ?= 3
-bench: environment  ## this library's savers beside LangGraph's others, medians of RUNS=3 (half an hour); OUT=build/bench
+bench: environment  ## this library's savers beside LangGraph's others, medians of RUNS=3 (an hour or less); OUT=build/bench
 	@$(BENCH) --size full --runs $(RUNS) --out $(OUT) --plots $(ARGS)
 
 bench-quick: environment  ## the same, small, once (minutes); ARGS="--workload chats_100"

@@ -1,4 +1,7 @@
-"""The whole run: `make bench`, or `python -m benchmarks --size quick --workload chats_100`."""
+"""The whole run: `make bench`, or `python -m benchmarks --size quick --workload chats_100`.
+
+`python -m benchmarks --show results.json` prints the tables of an earlier run.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -19,9 +23,11 @@ from .targets import outcomes
 from .workloads import WORKLOADS
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print, write; give the exit code, which speed does not change."""
-    asked = _arguments()
+    asked = _arguments(arguments)
+    if asked.show is not None:
+        return _show(asked.show)
     workloads = [WORKLOADS[name] for name in asked.workload or WORKLOADS]
     savers = set(asked.saver or ())
     began = time.monotonic()
@@ -42,13 +48,7 @@ def main() -> int:
         "targets": [asdict(outcome) for outcome in held],
         "failures": failures,
     }
-    print(results_text(workloads, asked.size, results))
-    print(f"\n{targets_text(held)}\n")
-    if asked.size != FULL:
-        print(f"The targets are about full sizes; these are {asked.size}.")
-    print(json.dumps(found["machine"]))
-    for failure in failures:
-        print(f"FAILED: {failure}")
+    _print(found)
     if asked.out is not None:
         asked.out.mkdir(parents=True, exist_ok=True)
         written = asked.out / "results.json"
@@ -62,7 +62,31 @@ def main() -> int:
     return 1 if failures else 0
 
 
-def _arguments() -> argparse.Namespace:
+def _show(path: Path) -> int:
+    try:
+        found = json.loads(path.read_text())
+        _print(found)
+    except (OSError, ValueError) as error:
+        print(f"{path} cannot be read: {error}", file=sys.stderr)
+    except (KeyError, TypeError) as error:
+        print(f"{path} holds no run of this program: {error!r}", file=sys.stderr)
+    else:
+        return 0
+    return 2
+
+
+def _print(found: Mapping[str, Any]) -> None:
+    size, results = found["size"], found["results"]
+    print(results_text(list(WORKLOADS.values()), size, results))
+    print(f"\n{targets_text(outcomes(results))}\n")
+    if size != FULL:
+        print(f"The targets are about full sizes; these are {size}.")
+    print(json.dumps(found["machine"]))
+    for failure in found["failures"]:
+        print(f"FAILED: {failure}")
+
+
+def _arguments(given: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--size", choices=SIZES, default=FULL)
     parser.add_argument("--runs", type=int, default=3, help="the median of so many runs counts")
@@ -70,8 +94,9 @@ def _arguments() -> argparse.Namespace:
     savers = sorted({saver for workload in WORKLOADS.values() for saver in workload.savers})
     parser.add_argument("--saver", action="append", choices=savers)
     parser.add_argument("--out", type=Path, help="directory for results.json and the plots")
+    parser.add_argument("--show", type=Path, help="print an earlier run's results.json, and end")
     parser.add_argument("--plots", action="store_true", help="draw them, with matplotlib")
-    return parser.parse_args()
+    return parser.parse_args(given)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ Read = Callable[[Mapping[str, Any]], float]
 
 
 def draw(run: Mapping[str, Any], folder: Path) -> list[Path]:
-    """Draw rates, CPU and the latency of a put; give the files."""
+    """Draw rates and CPU; give the files."""
     kinds: list[tuple[str, str, Read]] = [
         ("rate", "per second", lambda result: float(result["per_second"])),
         ("cpu", "client CPU, microseconds each", lambda result: float(result["cpu_us_per_unit"])),

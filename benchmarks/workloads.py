@@ -10,9 +10,9 @@ from typing import Any
 
 from . import chats, cold, graphs, histories, states
 from .bench import FULL, QUICK, TINY, Workload
-from .savers import ALL, ALONE, DELAYED, KUSTO, LATENCY, POSTGRES, SYNC
+from .savers import ALL, ALONE, DELAYED, KUSTO, LATENCY, MEMORY, POSTGRES, SYNC
 
-_NEAR = tuple(name for name in ALL if name != SYNC)
+_OURS_DELAYED = (KUSTO + LATENCY, SYNC + LATENCY)
 
 
 def _sizes(full: Any, quick: Any, tiny: Any) -> dict[str, Mapping[str, Any]]:
@@ -28,7 +28,7 @@ def _chats(name: str, about: str, savers: tuple[str, ...], *sizes: Mapping[str, 
         savers,
         chats.prepare,
         chats.run,
-        full_only=() if sizes[0]["chats"] == 1 else (POSTGRES + LATENCY,),
+        full_only=() if name == "chat_100" else DELAYED if name == "chat_500" else DELAYED[-1:],
     )
 
 
@@ -42,9 +42,11 @@ def _graph(durability: str) -> Workload:
             {"threads": 20, "rounds": 5, "durability": durability},
             {"threads": 2, "rounds": 2, "durability": durability},
         ),
-        (*ALL, KUSTO + LATENCY),
+        # Once is enough to see that a slow Postgres makes one call after the other.
+        (*ALL, *(DELAYED if durability == "sync" else _OURS_DELAYED)),
         graphs.prepare_loop,
         graphs.run_loop,
+        full_only=DELAYED[-1:],
     )
 
 
@@ -56,7 +58,7 @@ def _large(megabytes: int, repeat: int) -> Workload:
         "put and get of one value that does not compress",
         "operation",
         _sizes({"megabytes": megabytes, "repeat": repeat}, few, {"megabytes": 1, "repeat": 1}),
-        _NEAR,
+        (*ALL, *DELAYED),
         states.prepare_large,
         states.run_large,
     )
@@ -72,7 +74,7 @@ def _growing(megabytes: int) -> Workload:
             {"megabytes": megabytes, "steps": 2},
             {"megabytes": 1, "steps": 2},
         ),
-        (KUSTO,),
+        (KUSTO, SYNC, *_OURS_DELAYED),
         states.prepare_growing,
         states.run_growing,
     )
@@ -109,7 +111,7 @@ _LISTED = [
     _chats(
         "chat_500",
         "one long chat",
-        (*ALL, *ALONE),
+        _EVERYWHERE,
         {"chats": 1, "steps": 500},
         {"chats": 1, "steps": 200},
         {"chats": 1, "steps": 11},
@@ -122,9 +124,10 @@ _LISTED = [
         _sizes(
             {"tasks": 200, "repeat": 10}, {"tasks": 200, "repeat": 2}, {"tasks": 5, "repeat": 1}
         ),
-        (*ALL, KUSTO + LATENCY),
+        (*ALL, *DELAYED),
         graphs.prepare_fan_out,
         graphs.run_fan_out,
+        full_only=DELAYED[-1:],
     ),
     _large(1, 20),
     _large(10, 5),
@@ -135,7 +138,7 @@ _LISTED = [
         "listing the checkpoints of a thread, and of one with a tenth of them",
         "checkpoint",
         _sizes({"checkpoints": 10_000}, {"checkpoints": 1_000}, {"checkpoints": 25}),
-        ALL,
+        (*ALL, *_OURS_DELAYED),
         histories.prepare_list,
         histories.run_list,
     ),
@@ -146,7 +149,7 @@ _LISTED = [
         _sizes(
             {"steps": 1_000, "repeat": 10}, {"steps": 200, "repeat": 3}, {"steps": 8, "repeat": 1}
         ),
-        ALL,
+        (*ALL, *_OURS_DELAYED),
         histories.prepare_delta,
         histories.run_delta,
     ),
@@ -155,7 +158,7 @@ _LISTED = [
         "from the start of a process to the first checkpoint read",
         "start",
         _sizes({"steps": 5}, {"steps": 5}, {"steps": 5}),
-        tuple(name for name in ALL if name != "memory"),
+        (*(name for name in ALL if name != MEMORY), *DELAYED),
         cold.prepare,
         cold.run,
         cold=True,

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from benchmarks.__main__ import main as run_all
 from benchmarks.bench import FULL
 from benchmarks.compare import compared, main
 from benchmarks.driver import run_here
@@ -16,6 +19,8 @@ from benchmarks.runs import _median
 from benchmarks.tables import aligned, results_text, targets_text
 from benchmarks.targets import TARGETS, outcomes
 from benchmarks.workloads import WORKLOADS
+
+_ROOT = Path(__file__).parents[2]
 
 
 def result(**changed: Any) -> dict[str, Any]:
@@ -150,6 +155,77 @@ def test_a_table_for_each_workload() -> None:
 
 def test_columns_stand_in_line() -> None:
     assert aligned([["a", "bb"], ["long", "1"]]) == ["a     bb", "long   1"]
+
+
+def test_an_earlier_run_is_shown(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = tmp_path / "results.json"
+    run = {"size": "quick", "machine": {"cores": 2}, "failures": ["list over kusto: why"]}
+    path.write_text(json.dumps({**run, "results": {"chat_100": {"kusto": result()}}}))
+
+    assert run_all(["--show", str(path)]) == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[0] == "chat_100: one chat (chats 1, steps 40)"
+    assert shown[2].split()[:3] == ["kusto", "110.0", "500"]
+    assert any(line.startswith("requests for checkpoint rows") for line in shown)
+    assert shown[-3:] == [
+        "The targets are about full sizes; these are quick.",
+        '{"cores": 2}',
+        "FAILED: list over kusto: why",
+    ]
+
+
+def test_a_run_that_is_none_is_not_shown(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    for name, text in (("missing", None), ("cut", '{"size"'), ("other", "{}"), ("list", "[]")):
+        path = tmp_path / name
+        if text is not None:
+            path.write_text(text)
+
+        assert run_all(["--show", str(path)]) == 2
+        assert f"{path} " in capsys.readouterr().err
+
+
+def _committed_run() -> tuple[str, dict[str, Any]]:
+    text = (_ROOT / "docs/performance.md").read_text(encoding="utf-8")
+    (name,) = re.findall(r"the whole run is in\s+\[benchmarks/results/([\w-]+\.json)\]", text)
+    return text, json.loads((_ROOT / "benchmarks/results" / name).read_text())
+
+
+def test_the_documented_targets_are_those_of_the_committed_run() -> None:
+    text, run = _committed_run()
+    rows = r"^\| (.+?) \| (at \w+ [\d.,]+) \| ([\d.,]+) \| (\w+|\*\*missed\*\*) \|$"
+    found = re.findall(rows, text, re.MULTILINE)
+
+    told = [(what.replace("`", ""), wanted, verdict) for what, wanted, _, verdict in found]
+    assert told == [
+        (outcome["what"], outcome["wanted"], "met" if outcome["met"] else "**missed**")
+        for outcome in run["targets"]
+    ]
+    assert [_number(measured) for _, _, measured, _ in found] == pytest.approx(
+        [outcome["measured"] for outcome in run["targets"]], rel=0.005
+    )
+
+
+def test_the_documented_chats_are_those_of_the_committed_run() -> None:
+    text, run = _committed_run()
+    detail = text.partition("The chats in detail")[2].partition("\n\n![")[0]
+    rows = re.findall(r"^\| `(\w+)`, `([\w+-]+)` \| (.*) \|$", detail, re.MULTILINE)
+
+    assert len(rows) == 17
+    for workload, saver, row in rows:
+        measured, cells = run["results"][workload][saver], row.split(" | ")
+        for operation, cell in zip(("put", "put_writes", "get_tuple"), cells, strict=False):
+            taken = measured["operations"][operation]
+            quantiles = [taken[name] for name in ("p50", "p95", "p99")]
+            assert [*map(_number, cell.split(" / "))] == pytest.approx(
+                quantiles, rel=0.01, abs=0.051
+            )
+        assert _number(cells[3]) == pytest.approx(measured["peak_growth_bytes"] / 1e6, abs=0.051)
+
+
+def _number(text: str) -> float:
+    return float(text.replace(",", ""))
 
 
 def test_ratios_of_what_both_runs_measured() -> None:
