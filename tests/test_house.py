@@ -234,6 +234,29 @@ def test_pure_files_are_pure(name: str) -> None:
     assert awaits == []
 
 
+@pytest.mark.parametrize(
+    ("document", "begin", "end"),
+    [
+        ("docs/architecture.md", "| layer | modules |", "\n\n"),
+        ("CONTRIBUTING.md", "| layer | belongs here |", "\n\n"),
+        ("CONTRIBUTING.md", "bottom to top, in `langgraph/checkpoint/kusto/`", "Then `local/`"),
+    ],
+)
+def test_the_layers_described_hold_every_module(document: str, begin: str, end: str) -> None:
+    """Each once, whether a table or a reading order; what a row says of them is prose."""
+    text = (ROOT / document).read_text(encoding="utf-8").partition(begin)[2].partition(end)[0]
+    rows = [line.split("|") for line in text.splitlines()]
+    column = 2 if "modules" in begin else 1
+    said = " ".join(cells[column] if len(cells) > column else cells[0] for cells in rows)
+    named = re.findall(r"`([a-z_]+)/?`", said)
+    names = {path.stem for path in PACKAGE.glob("[!_]*.py")} | {
+        path.name.removesuffix(".py") for path in PACKAGE.glob("_[!_]*")
+    }
+
+    assert sorted(set(named) - {"local"}) == sorted(names)
+    assert len(named) == len(set(named))
+
+
 def test_the_local_server_and_the_library_do_not_know_each_other() -> None:
     """Also what the contracts cannot say: the package's own `__init__`, and modules added later."""
     local = f"{NAME}.local"

@@ -1,4 +1,4 @@
-"""Generated values: what both databases can hold. What only one can is in `test_differences.py`."""
+"""Generated values: what both can hold. What only one can is in `test_different_values.py`."""
 
 from __future__ import annotations
 

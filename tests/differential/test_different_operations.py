@@ -312,6 +312,26 @@ def test_a_history_with_a_missing_ancestor_raises(twins: Twins) -> None:
     assert postgres.value == {"d": {"writes": [("t", "d", 1)]}}
 
 
+def test_a_history_of_a_deleted_checkpoint_raises(twins: Twins) -> None:
+    """Of one that was never there it is empty, for both."""
+
+    async def work(saver: Any) -> Any:
+        stored = await saver.aput(
+            config_of(thread_id), new_checkpoint({}, {"d": 1}, "1"), {}, {"d": 1}
+        )
+        await saver.aput_writes(stored, [("d", "x")], "t")
+        await saver.adelete_thread(thread_id)
+        never = config_of(thread_id, checkpoint_id="0")
+        empty = await saver.aget_delta_channel_history(config=never, channels=["d"])
+        assert empty == {"d": {"writes": []}}
+        return await saver.aget_delta_channel_history(config=stored, channels=["d"])
+
+    thread_id = twins.new_thread()
+    kusto, postgres = twins.each(work)
+    assert isinstance(kusto.error, PartsLostError)
+    assert postgres.value == {"d": {"writes": []}}
+
+
 def test_a_history_beyond_what_a_prune_kept_raises(twins: Twins) -> None:
     """Of a channel that was no delta channel when the thread was pruned."""
 

@@ -1,6 +1,6 @@
 """Metadata filters: `contains` means what PostgreSQL's `@>` means, and lists give the same.
 
-The generator leans to near misses. What Postgres cannot hold is in `test_differences.py`.
+The generator leans to near misses. What Postgres cannot hold is in `test_different_values.py`.
 """
 
 from __future__ import annotations
