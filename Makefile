@@ -107,19 +107,21 @@ test-line-%:
 	@env -u KUSTO_CLUSTER_URI -u KUSTO_DATABASE -u KUSTO_TEST_CREATE \
 	  $(VENV)-$*/bin/python -m pytest tests/unit tests/integration tests/conformance $(ARGS)
 
-# Without the rehearsal and the tests of the environment, which run the same code once more. The pure files are
-# those that tests/test_house.py lists.
+# Without the rehearsal and the tests of the environment, which run the same code once more. What was run is reported
+# also when a test fails. The pure files are those that tests/test_house.py lists.
 PURE = $(shell sed -n '/^PURE_FILES/,/^]/s|^ *"\(.*\)",|langgraph/checkpoint/kusto/\1|p' tests/test_house.py | paste -sd,)
 
 coverage: environment  ## branches run by the tests: over 90 %, all of the pure files (many minutes)
 	@$(BIN)/coverage erase
-	@env -u KUSTO_CLUSTER_URI -u KUSTO_DATABASE -u KUSTO_TEST_CREATE $(BIN)/coverage run -m pytest \
-	  -m "not rehearsal" --ignore=tests/test_environment.py --timeout=600 $(ARGS)
-	@$(BIN)/coverage combine -q
-	@$(BIN)/coverage report
-	@$(BIN)/coverage report --include="$(PURE)" --fail-under=100
+	@status=0; \
+	env -u KUSTO_CLUSTER_URI -u KUSTO_DATABASE -u KUSTO_TEST_CREATE $(BIN)/coverage run -m pytest \
+	  -m "not rehearsal" --ignore=tests/test_environment.py --timeout=600 $(ARGS) || status=1; \
+	$(BIN)/coverage combine -q || exit 1; \
+	$(BIN)/coverage report || status=1; \
+	$(BIN)/coverage report --include="$(PURE)" --fail-under=100 || status=1; \
+	exit $$status
 
-mutants: environment  ## break the pure files one step at a time; their unit tests must notice (hours); MODULES=_batch
+mutants: environment  ## break the pure files one step at a time; their unit tests must notice (an hour or two); MODULES=_batch
 	@$(BIN)/python tools/mutants.py $(MODULES)
 
 # Every measurement is a process of its own. Without PostgreSQL its columns are missing: sudo apt-get install postgresql

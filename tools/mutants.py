@@ -137,7 +137,7 @@ def noticed(module: str, code: CodeType | None) -> bool:
         status = 70
         # Whatever a mutant does to the tests, even on import, is a failure of theirs.
         with contextlib.suppress(BaseException):
-            # The trees of all mutants are no garbage; to look at them again took most of the time.
+            # What was loaded is no garbage; to look at it again took most of the time.
             gc.freeze()
             resource.setrlimit(resource.RLIMIT_CPU, (_PATIENCE, _PATIENCE))
             quiet = os.open(os.devnull, os.O_WRONLY)
@@ -165,7 +165,7 @@ def survivors(module: str, shown: str, jobs: int) -> Iterator[tuple[Mutant, bool
     chosen = [mutant for mutant in mutants_of(source, f"{module}.py") if shown in mutant.name]
 
     def survived(mutant: Mutant) -> bool:
-        return not noticed(module, compile(mutant.tree, str(path), "exec"))
+        return not noticed(module, compile(mutant.tree(), str(path), "exec"))
 
     with ThreadPoolExecutor(jobs) as pool:
         yield from zip(chosen, pool.map(survived, chosen), strict=True)

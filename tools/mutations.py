@@ -36,6 +36,8 @@ _ARITHMETIC: dict[type[ast.operator], type[ast.operator]] = {
     ast.BitOr: ast.BitAnd,
     ast.BitAnd: ast.BitOr,
 }
+Path = tuple[tuple[str, int | None], ...]
+
 _TWINS = {"min": "max", "max": "min", "all": "any", "any": "all", "sorted": "list"}
 
 
@@ -45,7 +47,13 @@ class Mutant:
 
     name: str
     line: int
-    tree: ast.Module
+    _tree: ast.Module
+    _path: Path
+    _changed: ast.AST
+
+    def tree(self) -> ast.Module:
+        """A tree of the whole module, with the change."""
+        return _replaced(self._tree, self._path, self._changed)
 
 
 def mutants_of(source: str, file_name: str) -> Iterator[Mutant]:
@@ -60,8 +68,7 @@ def mutants_of(source: str, file_name: str) -> Iterator[Mutant]:
             seen[name] += 1
             if seen[name] > 1:
                 name += f" ({seen[name]})"
-            mutated = _replaced(tree, path, changed)
-            yield Mutant(name, int(getattr(node, "lineno", 0)), mutated)
+            yield Mutant(name, int(getattr(node, "lineno", 0)), tree, path, changed)
 
 
 class _Shorter(ast.Constant):
@@ -78,8 +85,6 @@ def _shown(node: ast.AST) -> str:
 
 
 # -- where -----------------------------------------------------------------------------------------
-
-Path = tuple[tuple[str, int | None], ...]
 
 
 def _places(node: ast.AST, path: Path, where: str) -> Iterator[tuple[Path, str]]:
