@@ -15,9 +15,10 @@ from functools import partial
 from multiprocessing import get_context
 from typing import Any
 
-from langgraph.checkpoint.kusto import _assembly, _copying, _history, _pruning
+from langgraph.checkpoint.kusto import _ancestors, _assembly, _copying, _history, _pruning
 from langgraph.checkpoint.kusto._core import Core, new_id
 from langgraph.checkpoint.kusto._delta_channel import Walk
+from langgraph.checkpoint.kusto._kql import all_texts
 from langgraph.checkpoint.kusto._overlay import Overlay
 from langgraph.checkpoint.kusto._tombstones import Deaths
 
@@ -30,6 +31,8 @@ def _text(old: str, new: str, *, only: str = "") -> Break:
     """Change the query texts that hold `only` as they are sent."""
 
     def apply() -> None:
+        if not any(old in text and only in text for _, text in all_texts()):
+            raise LookupError(f"no query has {old!r} any more")
         send = Core.query
 
         async def query(self: Core, text: Any, parameters: Any) -> Any:
@@ -169,7 +172,7 @@ WAYS: dict[str, Break] = {
         f"arg_max({_VERSION}", f"arg_min({_VERSION}", only="| take 200"
     ),
     "prune takes the ancestors of delta channels": _code(_pruning, "walk_ancestors", _no_walk),
-    "history follows ids": _code(_history, "_ancestor_from_record", _parent_before),
+    "history follows ids": _code(_ancestors, "_ancestor_from_record", _parent_before),
     "own rows are not merged into reads": _code(Overlay, "view", _unmerged),
     "own tombstones are not merged into reads": _code(Overlay, "view", _unburied),
 }
