@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any
 
@@ -14,7 +13,6 @@ from .chats import checkpoint_of
 from .meter import highest_bytes, resident_bytes
 
 _AT_A_TIME = 100
-_Call = Callable[[], Coroutine[Any, Any, Any]]
 
 
 async def prepare_list(bench: Bench, *, checkpoints: int) -> tuple[int, int]:
@@ -27,25 +25,17 @@ async def prepare_list(bench: Bench, *, checkpoints: int) -> tuple[int, int]:
 
 async def _put_many(bench: Bench, count: int) -> None:
     """Put so many checkpoints, each the child of the one before."""
-    config: Any = bench.thread(f"listed {count}")
-    puts: list[_Call] = []
+    place = bench.thread(f"listed {count}")
+    config, puts = place, []
     for number in range(count):
         versions = {"turn": f"{number + 1:032}.0"}
         body = checkpoint_of({"turn": number, "note": "small"}, versions, {}, ["turn"])
         metadata = {"source": "loop", "step": number, "parents": {}}
         puts.append(partial(bench.saver.aput, config, body, metadata, versions))
-        config = _config_of(config, body)
+        config = {"configurable": {**place["configurable"], "checkpoint_id": body["id"]}}
     await puts[0]()  # it starts the thread; the others inherit from it
-    await _in_turns(bench, puts[1:])
-
-
-def _config_of(parent: Any, body: Any) -> Any:
-    return {"configurable": {**parent["configurable"], "checkpoint_id": body["id"]}}
-
-
-async def _in_turns(bench: Bench, calls: Sequence[_Call]) -> None:
-    for start in range(0, len(calls), _AT_A_TIME):
-        await bench.driver.together(calls[start : start + _AT_A_TIME])
+    for start in range(1, count, _AT_A_TIME):
+        await bench.driver.together(puts[start : start + _AT_A_TIME])
 
 
 async def run_list(bench: Bench, prepared: tuple[int, int]) -> None:
@@ -74,14 +64,10 @@ async def run_list(bench: Bench, prepared: tuple[int, int]) -> None:
 async def prepare_delta(bench: Bench, *, steps: int, repeat: int) -> tuple[Any, int, int]:
     """Write a thread whose delta channel has its value in the first checkpoint only."""
     config: Any = bench.thread("delta")
-    puts: list[_Call] = []
-    writes: list[_Call] = []
     for number in range(steps + 1):
         if number:
-            entry = [("log", f"entry {number}")]
-            writes.append(
-                partial(bench.saver.aput_writes, config, entry, f"task {number:06}", "~a")
-            )
+            writes = [("log", f"entry {number}")]
+            await bench.saver.aput_writes(config, writes, f"task {number:06}", "~a")
         values = {} if number else {"log": _DeltaSnapshot(["begin"])}
         versions = {"log": f"{number + 1:032}.0"}
         body = checkpoint_of(values, versions, {}, ["log"])
@@ -92,11 +78,7 @@ async def prepare_delta(bench: Bench, *, steps: int, repeat: int) -> tuple[Any, 
             "counters_since_delta_snapshot": {"log": [number, number]},
         }
         new = versions if number == 0 else {}
-        puts.append(partial(bench.saver.aput, config, body, metadata, new))
-        config = _config_of(config, body)
-    await puts[0]()
-    await _in_turns(bench, puts[1:])
-    await _in_turns(bench, writes)
+        config = await bench.saver.aput(config, body, metadata, new)
     return config, steps, repeat
 
 
